@@ -1,0 +1,54 @@
+# Every target sets up what it needs; a machine with Python >= 3.11 and make is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := agent alerting bench controller exporters grafana lab policies protocol
+
+.PHONY: help setup check format test bench demo lock clean
+
+help:
+	@echo "make demo    the whole product on this machine, on a simulated data centre (ONCE=1 ends by itself, REAL=1 uses a real Keycloak)"
+	@echo "make test    all tests; real servers that are installed are used (REQUIRE_REAL=1: an absent one is a failure)"
+	@echo "make check   format, lint, types, import rules, rules and dashboards"
+	@echo "make bench   ratios against peers, side by side in one run"
+	@echo "make setup   .venv with everything;  make lock   renew requirements/;  make format   write the format"
+
+setup: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Steward needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m grafana.generate --check
+	$(BIN)/python -m alerting.check
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(STAMP)
+	REQUIRE_REAL=$(REQUIRE_REAL) $(BIN)/python -m pytest
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+demo: $(STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" ONCE=$(ONCE) REAL=$(REAL) $(BIN)/python -m lab.demo
+
+lock:
+	for extra in agent controller lab dev; do \
+	  uv pip compile pyproject.toml --extra $$extra --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-header --emit-build-options --quiet --no-annotate --output-file requirements/$$extra.txt; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
     ControllerError                 root of the room; says what the operator can do next
     ├── Refused                     a brake, a digest, a signature or the lease said no (exit 3)
     ├── TransientError              the same call may succeed later: back off with jitter
-    │   ├── Unreachable             the call never reached the system, or a read got no answer: nothing was done
+    │   ├── Unreachable             nothing was done: never reached, or a read without answer
     │   └── OutcomeUnknown          the call was sent and no answer came: observe again before anything else
     ├── TerminalError               the same call will fail again: record, alert, wait for a new commit
     │   ├── NotAllowed              our account lacks a right

@@ -1,0 +1,1 @@
+"""The `steward` command: one module per group of verbs; adapters without decisions."""

@@ -1,0 +1,1 @@
+"""Plans as data: changes, their order, their digest, and the brakes. Pure."""

@@ -1,0 +1,47 @@
+"""What the controller remembers: the lease, runs and outcomes, hosts, actions, receipts and the audit log.
+
+Synchronous and safe to call from several threads; a service on an event loop calls it through a thread.
+Every change to it and the audit entry that tells of it are one transaction. No decision is made here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from controller.store.database import Database, StoreError
+from controller.store.entries import AuditLog, Journal
+from controller.store.leases import Lease, LeaseHeld, LeaseLost, Leases
+from controller.store.runs import Outcomes, Run, Runs, StoredOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Lease", "LeaseHeld", "LeaseLost", "Run", "Store", "StoreError", "StoredOutcome"]
+
+
+class Store:
+    """One database, seen part by part: `lease`, `runs`, `outcomes`, `audit`."""
+
+    def __init__(self, database: Database, *, chain: str, clock: Callable[[], float]) -> None:
+        def now() -> int:
+            return int(clock())
+
+        journal = Journal(chain)
+        self._database = database
+        self.lease = Leases(database)
+        self.runs = Runs(database, journal, now)
+        self.outcomes = Outcomes(database, journal, now)
+        self.audit = AuditLog(database, journal)
+
+    @classmethod
+    def open(cls, url: str, *, chain: str = "steward", clock: Callable[[], float] = time.time) -> Store:
+        """Open the store at an SQLAlchemy URL, building or upgrading its schema only where it is older.
+
+        `chain` names the audit chain that this controller writes (its instance name). Raises StoreError.
+        """
+        return cls(Database.open(url), chain=chain, clock=clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()

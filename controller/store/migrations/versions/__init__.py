@@ -1,0 +1,1 @@
+"""One module a step; the file name begins with the version."""

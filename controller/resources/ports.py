@@ -1,7 +1,8 @@
 """The Keycloak and Proxmox clients as resources see them; the real ones are built in controller/app.py alone.
 
-A `…Reader` cannot write: planning, drift and look get no other. JSON objects are as the servers' APIs give them.
-All methods raise ControllerError's family only: NotThere, NotAllowed, Conflict, Unreachable, OutcomeUnknown, Unobserved.
+A `…Reader` cannot write: planning, drift and look get no other. JSON objects are as the servers' APIs
+give them. All methods raise ControllerError's family only: NotThere, NotAllowed, Conflict, Unreachable,
+OutcomeUnknown, Unobserved.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ Body: TypeAlias = "Mapping[str, Any]"
 
 
 class KeycloakReader(Protocol):
-    """One realm, read only. Lists are read whole, in pages of 1,000 side by side, counts before and after agreeing."""
+    """One realm, read only.
+
+    Lists are read whole, in pages of 1,000 side by side, counts before and after agreeing.
+    """
 
     realm: str
 

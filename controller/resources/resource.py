@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,67 +20,64 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Change, Outcome
     from controller.plan.plan import Report
-    from controller.policy.model import Policy
 
-__all__ = ["Context", "Difference", "Resource", "SystemKind"]
+__all__ = ["Context", "Difference", "Objects", "Resource", "SystemKind"]
 
-T = TypeVar("T")
 SystemKind = Literal["keycloak", "proxmox"]
+
+Objects: TypeAlias = "Mapping[str, Any]"
+"""Objects of one resource by key; each module narrows the type to its own dataclass."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a diff may know besides the two sides; fixed once per pass.
+    """What a resource may know besides the two sides; fixed once per pass.
 
     `system` is the name in plans (`keycloak`, `proxmox:par1`); `realm` the Keycloak realm, or on Proxmox the
-    realm behind the `@` of a user id; `today` the date (UTC) of the pass; `history` the identities
-    (system/section/key) that we created or adopted, or that an earlier applied commit named: the second half
-    of what prune needs; `role_names` the roles that the policy declares.
+    realm behind the `@` of a user id; `today` the date (UTC) of the pass; `role_names` the roles that the
+    policy declares; `only_cluster` says that no other Proxmox is named, so that a machine need not name
+    its cluster.
     """
 
     system: str
     owner: str
     realm: str
     today: date
-    history: frozenset[str] = frozenset()
     role_names: frozenset[str] = frozenset()
-
-    def ours_by_history(self, section: str, key: str) -> bool:
-        """True when we are known to have created, adopted or named this object."""
-        return f"{self.system}/{section}/{key}" in self.history
+    delete_after_days: int = 30
+    unlisted: Literal["count", "report", "disable"] = "count"
+    only_cluster: bool = True
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A diff's result: changes, what is reported and left alone, and how many objects of ours there are."""
+    """What a diff found.
+
+    `prunes` are changes that remove what carries our mark and is no longer desired: the planner makes
+    them only where our own record or an earlier commit knows the name, and reports a foreign mark
+    otherwise. `populations` counts what of ours was seen, by the names that `Change.removals` uses.
+    """
 
     changes: tuple[Change, ...] = ()
+    prunes: tuple[Change, ...] = ()
     reported: tuple[Report, ...] = ()
     populations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class _Desired(Protocol[T]):
-    def __call__(self, policy: Policy, context: Context, /) -> Mapping[str, T]: ...
-
-
-class _Diff(Protocol[T]):
-    def __call__(
-        self, observed: Mapping[str, T], desired: Mapping[str, T], context: Context, /
-    ) -> Difference: ...
-
-
 @dataclass(frozen=True)
-class Resource(Generic[T]):
+class Resource:
     """One line of the table: a section of one kind of system, by the functions of its module.
 
-    `create_many`, where the system can do it, writes several creations in one request of at most `batch`.
+    `mode` is the key of the policy's `modes` that governs it, the section itself where empty. `create_many`,
+    where the system can do it, writes several creations in one request of at most `batch`.
     """
 
     section: str
     kind: SystemKind
-    desired: _Desired[T]
-    observe: Callable[[object, Context], Mapping[str, T]]
-    diff: _Diff[T]
-    apply: Callable[[object, Change], Outcome]
-    create_many: Callable[[object, Sequence[Change]], Sequence[Outcome]] | None = None
+    desired: Callable[[Any, Context], Objects]
+    observe: Callable[[Any, Context], Objects]
+    diff: Callable[[Any, Any, Context], Difference]
+    apply: Callable[[Any, Change], Outcome]
+    mode: str = ""
+    create_many: Callable[[Any, Sequence[Change]], Sequence[Outcome]] | None = None
     batch: int = 1

@@ -9,9 +9,10 @@ See actions.md section 10. Nothing here touches a database, a clock or a key fil
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from protocol import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,14 +91,14 @@ def digest(entry: Entry) -> str:
         "seq": entry.seq,
         "subject": entry.subject,
     }
-    return hashlib.sha256(_canonical(value)).hexdigest()
+    return hashlib.sha256(canonical.encode(value)).hexdigest()
 
 
 def link(
     last: Checkpoint, *, at: int, actor: str, event: str, subject: str, detail: Mapping[str, object]
 ) -> Entry:
     """The entry that follows `last` (seq 0 and `GENESIS` for the first)."""
-    text = _canonical(detail).decode("ascii")
+    text = canonical.encode(detail).decode("ascii")
     entry = Entry(last.chain, last.seq + 1, at, actor, event, subject, text, last.head)
     return replace(entry, sha256=digest(entry))
 
@@ -133,7 +134,3 @@ def _fault(entry: Entry, last: Checkpoint, wanted: Mapping[int, str]) -> str:
     if entry.seq in wanted and wanted[entry.seq] != entry.sha256:
         return "is not the entry that the signed checkpoint has seen: the log was rewritten"
     return ""
-
-
-def _canonical(value: Mapping[str, object]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")

@@ -9,19 +9,42 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from controller.store.actions import Actions, SignedAction, StoredAction
+from controller.store.commits import Commits
 from controller.store.database import Database, StoreError
 from controller.store.entries import AuditLog, Journal
+from controller.store.hosts import EnrolmentRefused, Host, Hosts, NewHost, NoSuchHost, Poll
 from controller.store.leases import Lease, LeaseHeld, LeaseLost, Leases
+from controller.store.receipts import Filed, ReceiptForked, Receipts, StoredReceipt, VerifiedReceipt
 from controller.store.runs import Outcomes, Run, Runs, StoredOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Lease", "LeaseHeld", "LeaseLost", "Run", "Store", "StoreError", "StoredOutcome"]
+__all__ = [
+    "EnrolmentRefused",
+    "Filed",
+    "Host",
+    "Lease",
+    "LeaseHeld",
+    "LeaseLost",
+    "NewHost",
+    "NoSuchHost",
+    "Poll",
+    "ReceiptForked",
+    "Run",
+    "SignedAction",
+    "Store",
+    "StoreError",
+    "StoredAction",
+    "StoredOutcome",
+    "StoredReceipt",
+    "VerifiedReceipt",
+]
 
 
 class Store:
-    """One database, seen part by part: `lease`, `runs`, `outcomes`, `audit`."""
+    """One database, seen part by part; each part is one table or two."""
 
     def __init__(self, database: Database, *, chain: str, clock: Callable[[], float]) -> None:
         def now() -> int:
@@ -33,6 +56,10 @@ class Store:
         self.runs = Runs(database, journal, now)
         self.outcomes = Outcomes(database, journal, now)
         self.audit = AuditLog(database, journal)
+        self.hosts = Hosts(database, journal)
+        self.actions = Actions(database, journal)
+        self.receipts = Receipts(database, journal)
+        self.commits = Commits(database, journal)
 
     @classmethod
     def open(cls, url: str, *, chain: str = "steward", clock: Callable[[], float] = time.time) -> Store:

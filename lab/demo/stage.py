@@ -1,7 +1,7 @@
 """The stage of the demo: runs installed commands as a person would, shows them, and keeps a record.
 
-Each step names the exit status and the proof that it expects; the first step that is not what it should be ends
-the demo with status 1. ``demo.jsonl`` gets one line a step: what ran, how it ended, what it proved, seconds.
+Each step names the exit status and the proof that it expects; the first that is not what it should be ends
+the demo with status 1. ``demo.jsonl`` gets a line a step: what ran, how it ended, what it proved, seconds.
 """
 
 from __future__ import annotations

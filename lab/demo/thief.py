@@ -1,6 +1,6 @@
 """A thief with the controller's real signing key: makes envelopes that only the host itself can refuse.
 
-Written from the published formats alone (DSSE protocol.md, RFC 8032) and not with Steward's own code, as a thief
+Written from the published formats alone (DSSE protocol.md, RFC 8032) and not with Steward's code, as a thief
 would do it.
 """
 

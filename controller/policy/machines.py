@@ -1,0 +1,132 @@
+"""The sections about machines: assignments, sets, power schedules, pools and storages."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from controller.policy.scalars import (
+    Day,
+    Duration,
+    Glob,
+    Name,
+    RoleName,
+    Text,
+    TimeOfDay,
+    UserName,
+    Vmid,
+)
+from controller.policy.section import Section
+
+__all__ = [
+    "Assigned",
+    "Calendar",
+    "Expect",
+    "Machine",
+    "MachineSet",
+    "Match",
+    "Pool",
+    "Power",
+    "Schedule",
+    "ScheduleStart",
+    "ScheduleStop",
+    "Storage",
+]
+
+Calendar = tuple[Day, ...]
+"""Days on which schedules rest."""
+
+
+class Assigned(Section):
+    """Who may do what here: each person or team with one role."""
+
+    users: dict[UserName, RoleName] = Field(default={}, examples=[{"jo": "power-user"}])
+    teams: dict[Name, RoleName] = Field(default={}, examples=[{"research": "viewer"}])
+
+
+class Power(Section):
+    """When a machine runs: by a schedule, or always, never, or as people please."""
+
+    schedule: Name | None = None
+    state: Literal["running", "stopped", "unmanaged"] | None = None
+    idle_shutdown: Duration | None = None
+    """Shut down after this long without use."""
+
+
+class Machine(Section):
+    """A guest of a Proxmox cluster."""
+
+    cluster: Name | None = None
+    """Needed where controller.yaml names more than one."""
+    vmid: Vmid | None = None
+    """The guest's number; without it the guest is found by its name."""
+    assigned: Assigned = Field(default=Assigned())
+    """People and teams with a role on it."""
+    power: Power | None = None
+    backup: Name | None = None
+    """Name of a backup."""
+
+
+class Match(Section):
+    """Which machines a set holds: all conditions must hold."""
+
+    cluster: Name | None = None
+    tags: tuple[Name, ...] = ()
+    name: Glob | None = Field(default=None, examples=["lab-*"])
+
+
+class Expect(Section):
+    """How many machines a set should hold; outside, nothing of it is applied."""
+
+    min: int = Field(default=0, ge=0)
+    max: int | None = Field(default=None, ge=0)
+
+
+class MachineSet(Section):
+    """Machines that are alike."""
+
+    match: Match
+    expect: Expect | None = None
+    assigned: Assigned = Field(default=Assigned())
+    power: Power | None = None
+    backup: Name | None = None
+
+
+class Pool(Section):
+    """A Proxmox pool."""
+
+    assigned: Assigned = Field(default=Assigned())
+
+
+class Storage(Section):
+    """A Proxmox storage."""
+
+    assigned: Assigned = Field(default=Assigned())
+
+
+class ScheduleStart(Section):
+    """When machines are started."""
+
+    days: Text = Field(examples=["mon-fri"])
+    at: TimeOfDay
+
+
+class ScheduleStop(Section):
+    """When and how machines are stopped."""
+
+    days: Text = Field(examples=["mon-fri"])
+    at: TimeOfDay
+    how: Literal["shutdown", "stop"] = "shutdown"
+    timeout: Duration | None = None
+    on_timeout: Literal["leave", "stop"] = "leave"
+
+
+class Schedule(Section):
+    """When machines run."""
+
+    time_zone: Text = Field(examples=["Europe/Paris"])
+    start: ScheduleStart | None = None
+    stop: ScheduleStop | None = None
+    catch_up: Duration | None = None
+    """How late a missed start or stop is still made good."""
+    skip: tuple[Name, ...] = ()
+    """Calendars whose days are left out."""

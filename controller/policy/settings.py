@@ -1,0 +1,69 @@
+"""What policy.yaml says of the whole folder: owner, environments, modes, brakes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from controller.policy.scalars import Duration, Glob, Percentage, Text, UserName
+from controller.policy.section import Section
+
+__all__ = ["Ignore", "Limits", "MaxDeletes", "Mode", "ModeKey", "Rules", "Unlisted"]
+
+Mode = Literal["enforce", "report"]
+"""`enforce` applies, `report` only shows the difference."""
+
+ModeKey = Literal[
+    "realm",
+    "roles",
+    "teams",
+    "users",
+    "clients",
+    "machines.assigned",
+    "machines.power",
+    "machines.backup",
+    "pools",
+    "storages",
+    "hosts",
+    "backups",
+    "alerting",
+]
+
+
+class Ignore(Section):
+    """Fields of objects that are left alone; exactly one section is named."""
+
+    users: Glob | None = None
+    roles: Glob | None = None
+    machines: Glob | None = None
+    fields: tuple[Text, ...] = Field(min_length=1, examples=[["attributes.theme"]])
+
+
+class Unlisted(Section):
+    """What becomes of people and grants that no policy names."""
+
+    users: Literal["count", "report", "disable"] = "count"
+    acls: Literal["count", "report"] = "report"
+
+
+class Rules(Section):
+    """Rules that the policy itself must obey."""
+
+    one_machine_per_user: bool = False
+    """Nobody may be assigned more than one machine."""
+
+
+class MaxDeletes(Section):
+    """How much one plan may remove: both must hold."""
+
+    count: int | None = Field(default=None, ge=0)
+    share: Percentage | None = None
+
+
+class Limits(Section):
+    """The brakes."""
+
+    max_deletes: MaxDeletes = Field(default=MaxDeletes())
+    delete_after: Duration | None = None
+    """How long a name that vanished stays disabled before it is deleted."""
+    protected_users: tuple[UserName, ...] = ()
+    """Never disabled, never deleted."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from controller.errors import ControllerError
 
 __all__ = [
+    "OUR_ATTRIBUTES",
     "OWNER_ATTRIBUTE",
+    "VANISHED_ATTRIBUTE",
     "AdminEvent",
     "Attributes",
     "CreatedUsers",
@@ -31,6 +33,15 @@ __all__ = [
 
 OWNER_ATTRIBUTE = "steward.owner"
 """The attribute of users, groups and roles that says which policy they belong to."""
+
+VANISHED_ATTRIBUTE = "steward.vanished"
+"""The attribute of users that says since which day (ISO 8601) no policy names them."""
+
+OUR_ATTRIBUTES = {
+    OWNER_ATTRIBUTE: "Policy that this account belongs to",
+    VANISHED_ATTRIBUTE: "Day since which no policy names this account",
+}
+"""What the user profile must declare, for admins alone to see and edit, with the words for it."""
 
 Attributes = tuple[tuple[str, tuple[str, ...]], ...]
 """Names with their values, sorted by name; Keycloak keeps a list of texts under each."""
@@ -71,6 +82,11 @@ class KeycloakUser:
     def owner(self) -> str:
         """The ownership mark, "" where there is none."""
         return _first(self.attributes, OWNER_ATTRIBUTE)
+
+    @property
+    def vanished(self) -> str:
+        """Since which day no policy names the user, "" where one does."""
+        return _first(self.attributes, VANISHED_ATTRIBUTE)
 
 
 @dataclass(frozen=True, slots=True)

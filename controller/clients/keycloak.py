@@ -25,7 +25,7 @@ from controller.clients.keycloak_wire import (
     event_of,
 )
 from controller.errors import NotAllowed, NotThere, Unobserved
-from controller.keycloak_values import OWNER_ATTRIBUTE, KeycloakRights
+from controller.keycloak_values import OUR_ATTRIBUTES, KeycloakRights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -105,9 +105,23 @@ class KeycloakReader:
         return answer.value()
 
     def owner_declared(self) -> bool:
-        """Whether the user profile declares our mark; without that the server drops it without a word."""
+        """Whether the user profile declares our attributes; else the server drops them without a word."""
         declared = self._read("/users/profile", dict[str, Any]).get("attributes", [])
-        return any(attribute.get("name") == OWNER_ATTRIBUTE for attribute in declared)
+        return {attribute.get("name") for attribute in declared} >= OUR_ATTRIBUTES.keys()
+
+    def administrators(self) -> frozenset[str]:
+        """The ids of those who hold `realm-admin` directly (in the realm master: `admin`)."""
+        if self._realm == "master":
+            return self.members(["admin"])["admin"]
+        ids: list[str] = []
+        for client in self._read("/clients", list[NamedThing], clientId="realm-management"):
+            path = f"/clients/{path_part(client.id)}/roles/realm-admin/users"
+            while len(ids) % PAGE == 0:
+                page = self._read(path, list[NamedThing], briefRepresentation="true", **_page(len(ids)))
+                if not page:
+                    break
+                ids.extend(member.id for member in page)
+        return frozenset(ids)
 
     def count_users(self) -> int:
         """How many users the realm has, service accounts aside."""

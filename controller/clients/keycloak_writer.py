@@ -31,7 +31,7 @@ from controller.clients.keycloak_wire import (
     new_realm,
 )
 from controller.errors import Conflict, ControllerError, NotThere, OutcomeUnknown, Refused
-from controller.keycloak_values import OWNER_ATTRIBUTE, CreatedUsers, UserPatch
+from controller.keycloak_values import OUR_ATTRIBUTES, CreatedUsers, UserPatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -43,13 +43,6 @@ __all__ = ["BATCH", "KeycloakWriter"]
 
 BATCH = 500
 """Users a partialImport: one transaction, of which one bad user undoes the whole."""
-
-_OWNER_DECLARATION = {
-    "name": OWNER_ATTRIBUTE,
-    "displayName": "Policy that this account belongs to",
-    "permissions": {"view": ["admin"], "edit": ["admin"]},
-    "multivalued": False,
-}
 
 
 class KeycloakWriter(KeycloakReader):
@@ -75,15 +68,15 @@ class KeycloakWriter(KeycloakReader):
         self._send("PUT", self._base, merged_realm(current, patch))
 
     def declare_owner(self) -> bool:
-        """Declare our mark in the user profile, for admins alone to see and edit; False where it is there."""
+        """Declare our attributes in the user profile, for admins alone; False where they are all there."""
         profile = self._raw(f"{self._base}/users/profile")
         attributes = profile.get("attributes", [])
-        if any(attribute.get("name") == OWNER_ATTRIBUTE for attribute in attributes):
-            return False
-        self._send(
-            "PUT", f"{self._base}/users/profile", profile | {"attributes": [*attributes, _OWNER_DECLARATION]}
-        )
-        return True
+        declared = {attribute.get("name") for attribute in attributes}
+        missing = [_declaration(name, text) for name, text in OUR_ATTRIBUTES.items() if name not in declared]
+        if missing:
+            body = profile | {"attributes": [*attributes, *missing]}
+            self._send("PUT", f"{self._base}/users/profile", body)
+        return bool(missing)
 
     # roles
 
@@ -281,3 +274,8 @@ def _sorted_out(
 
 def _lists(attributes: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
     return {name: list(values) for name, values in attributes}
+
+
+def _declaration(name: str, text: str) -> Json:
+    permissions = {"view": ["admin"], "edit": ["admin"]}
+    return {"name": name, "displayName": text, "permissions": permissions, "multivalued": False}

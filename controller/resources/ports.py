@@ -1,126 +1,132 @@
-"""The Keycloak and Proxmox clients as resources see them; the real ones are built in controller/app.py alone.
+"""The Keycloak client as resources see it; the real one is built in controller/app.py alone.
 
-A `…Reader` cannot write: planning, drift and look get no other. JSON objects are as the servers' APIs
-give them. All methods raise ControllerError's family only: NotThere, NotAllowed, Conflict, Unreachable,
-OutcomeUnknown, Unobserved.
+A reader cannot write: planning, drift and look get no other. Methods raise ControllerError's family only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-__all__ = ["Body", "KeycloakReader", "KeycloakWriter"]
+    from controller.keycloak_values import (
+        CreatedUsers,
+        KeycloakRealm,
+        KeycloakRights,
+        KeycloakRole,
+        KeycloakUser,
+        RealmPatch,
+        RolePatch,
+        UserPatch,
+    )
 
-Body: TypeAlias = "Mapping[str, Any]"
+__all__ = ["KeycloakReader", "KeycloakWriter"]
 
 
 class KeycloakReader(Protocol):
-    """One realm, read only.
+    """One realm, read only. Lists are read whole, or Unobserved is raised."""
 
-    Lists are read whole, in pages of 1,000 side by side, counts before and after agreeing.
-    """
-
-    realm: str
-
-    def realm_settings(self) -> Body | None:
-        """The realm's representation, or None where there is no such realm."""
+    @property
+    def realm_name(self) -> str:
+        """The realm that this client speaks of."""
         ...
 
-    def user_profile(self) -> Body:
-        """The user profile's configuration (`users/profile`)."""
+    def rights(self) -> KeycloakRights:
+        """What our account may do in the realm."""
         ...
 
-    def roles(self) -> Sequence[Body]:
-        """All realm roles with their attributes."""
+    def realm(self) -> KeycloakRealm | None:
+        """The realm's settings, None where there is no such realm."""
         ...
 
-    def role(self, role_id: str) -> Body:
-        """One role by its immutable id."""
+    def owner_declared(self) -> bool:
+        """Whether the user profile declares our attributes; else the server drops them."""
         ...
 
-    def role_composites(self, role_id: str) -> Sequence[Body]:
-        """The realm roles that a role includes."""
+    def users(self) -> tuple[KeycloakUser, ...]:
+        """All users, service accounts aside; `roles` is empty (see `members`)."""
         ...
 
-    def role_members(self, name: str) -> Sequence[Body]:
-        """The users who have this realm role directly (brief)."""
+    def user(self, user_id: str) -> KeycloakUser:
+        """One user by immutable id. Raises NotThere."""
         ...
 
-    def users(self) -> Sequence[Body]:
-        """All users with their attributes; raises Unobserved where the count moved while paging."""
+    def roles(self, *, expand: Callable[[KeycloakRole], bool]) -> tuple[KeycloakRole, ...]:
+        """All realm roles; what a composite includes is read where `expand(role)` is true."""
         ...
 
-    def user(self, user_id: str) -> Body:
-        """One user by immutable id, attributes included."""
+    def role(self, name: str) -> KeycloakRole:
+        """One realm role by name, with what it includes. Raises NotThere."""
         ...
 
-    def user_roles(self, user_id: str) -> Sequence[Body]:
-        """The realm roles that one user has directly."""
+    def members(self, roles: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """The ids of those who have each role directly; nobody for an unknown role."""
         ...
 
-    def administrators(self) -> Sequence[Body]:
-        """The users who hold `realm-admin` of the realm's management client directly (brief)."""
+    def administrators(self) -> frozenset[str]:
+        """The ids of those who may administer the realm."""
         ...
 
 
 class KeycloakWriter(KeycloakReader, Protocol):
-    """One realm, with the writes that apply makes; POST is never repeated."""
+    """One realm, with the writes that apply makes.
 
-    def create_realm(self, body: Body) -> None:
-        """Create the realm; later calls carry rights on it."""
+    A write is sent once; OutcomeUnknown where no answer came.
+    """
+
+    def create_realm(self, realm: KeycloakRealm) -> None:
+        """Create the realm; later calls carry rights on it. Raises Conflict."""
         ...
 
-    def update_realm(self, body: Body) -> None:
-        """Change the realm's fields that `body` names."""
+    def update_realm(
+        self, patch: RealmPatch, *, still: Callable[[KeycloakRealm], bool] | None = None
+    ) -> None:
+        """Alter the realm's settings. Raises Conflict where `still` denies."""
         ...
 
-    def update_user_profile(self, body: Body) -> None:
-        """Replace the user profile's configuration."""
+    def declare_owner(self) -> bool:
+        """Declare our attributes in the user profile."""
         ...
 
-    def create_role(self, body: Body) -> None:
-        """Create a realm role."""
+    def create_role(self, role: KeycloakRole) -> KeycloakRole:
+        """Create a realm role with what it includes. Raises Conflict, NotThere."""
         ...
 
-    def update_role(self, role_id: str, body: Body) -> None:
-        """Replace a role's representation."""
+    def update_role(
+        self, role_id: str, patch: RolePatch, *, still: Callable[[KeycloakRole], bool] | None = None
+    ) -> None:
+        """Alter a role. Raises NotThere, Conflict."""
         ...
 
-    def delete_role(self, role_id: str) -> None:
-        """Delete a role and every mapping of it."""
+    def delete_role(self, role_id: str, *, still: Callable[[KeycloakRole], bool] | None = None) -> None:
+        """Delete a role and every mapping of it. Raises NotThere, Conflict."""
         ...
 
-    def add_composites(self, role_id: str, roles: Sequence[Body]) -> None:
-        """Make a role include others."""
+    def create_users(
+        self, users: Sequence[KeycloakUser], *, on_batch: Callable[[CreatedUsers], None] | None = None
+    ) -> CreatedUsers:
+        """Create users with attributes and roles; says for each what became of it."""
         ...
 
-    def remove_composites(self, role_id: str, roles: Sequence[Body]) -> None:
-        """Make a role include others no more."""
+    def update_user(
+        self, user_id: str, patch: UserPatch, *, still: Callable[[KeycloakUser], bool] | None = None
+    ) -> None:
+        """Alter a user. Raises NotThere, Conflict."""
         ...
 
-    def import_users(self, users: Sequence[Body]) -> None:
-        """Create users in one transaction (partialImport, FAIL): all of them or, with Conflict, none."""
+    def delete_user(self, user_id: str, *, still: Callable[[KeycloakUser], bool] | None = None) -> None:
+        """Delete a user. Raises NotThere, Conflict."""
         ...
 
-    def update_user(self, user_id: str, body: Body) -> None:
-        """Replace a user's whole representation: PUT is not a patch."""
+    def grant(self, user_id: str, roles: Collection[str]) -> None:
+        """Map realm roles to a user; one that is mapped already stays."""
         ...
 
-    def delete_user(self, user_id: str) -> None:
-        """Delete a user."""
+    def revoke(self, user_id: str, roles: Collection[str]) -> None:
+        """Take realm roles from a user; one that is not mapped is no error."""
         ...
 
-    def add_user_roles(self, user_id: str, roles: Sequence[Body]) -> None:
-        """Give a user realm roles."""
-        ...
-
-    def remove_user_roles(self, user_id: str, roles: Sequence[Body]) -> None:
-        """Take realm roles from a user."""
-        ...
-
-    def end_sessions(self, user_id: str) -> None:
-        """Log a user out everywhere and revoke offline sessions."""
+    def offboard(self, user_id: str, *, still: Callable[[KeycloakUser], bool] | None = None) -> None:
+        """Disable a user, end the sessions and revoke the offline ones. Raises NotThere, Conflict."""
         ...

@@ -44,6 +44,7 @@ class Context:
     realm: str
     today: date
     role_names: frozenset[str] = frozenset()
+    adopted_roles: frozenset[str] = frozenset()
     delete_after_days: int = 30
     unlisted: Literal["count", "report", "disable"] = "count"
     only_cluster: bool = True

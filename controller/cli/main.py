@@ -1,0 +1,51 @@
+"""The `steward` command: collects the verbs and turns every ending into an exit code.
+
+0 same or done, 1 error or partial failure, 2 changes (plan and drift only), 3 refused, 64 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from controller.cli.monitoring import monitoring
+from controller.cli.policy import schema, validate
+from controller.errors import ControllerError
+
+__all__ = ["app", "main"]
+
+WRONG_USAGE = 64
+_USAGE_ERROR = typer.BadParameter.mro()[1]
+"""click's UsageError; typer carries a copy of click from some version on, so it is found through typer."""
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.command()(validate)
+app.command()(schema)
+app.command()(monitoring)
+
+
+@app.callback()
+def _steward() -> None:
+    """Steward: one reviewed Git change gives a person an account, a role and a machine, and keeps it so."""
+
+
+def main() -> None:
+    """Run the command line and exit with one of the codes above."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        return 1
+    except ControllerError as error:
+        typer.echo(str(error), err=True)
+        return error.exit_code
+    except Exception as error:
+        if not isinstance(error, _USAGE_ERROR):
+            raise
+        typer.echo(str(error), err=True)
+        return WRONG_USAGE
+    return code if isinstance(code, int) else 0

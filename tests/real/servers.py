@@ -1,0 +1,99 @@
+"""Which real servers are on this machine, and what happens to a test whose server is not.
+
+`real_server("restic")` gives the program, or skips the test; with `REQUIRE_REAL=1` in the environment an
+absent server is a failure. The closing summary of a test run names what was used and what was absent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEYCLOAK_VERSION = "26.7.3"
+_MAVEN_FOLDER = Path(".m2/repository/org/keycloak/keycloak-quarkus-dist")
+
+used: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A server or its tool: how to find it, and what to install where it is absent."""
+
+    find: Callable[[], Path | None]
+    install: str
+
+
+def _program(*names: str) -> Callable[[], Path | None]:
+    def find() -> Path | None:
+        found = next(filter(None, map(shutil.which, names)), None)
+        return Path(found) if found else None
+
+    return find
+
+
+def _keycloak() -> Path | None:
+    """An unpacked distribution named by the operator, or the archive that Maven keeps; both need Java."""
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        return None
+    home = os.environ.get("STEWARD_KEYCLOAK_HOME")
+    if home:
+        return Path(home) if (Path(home) / "bin" / "kc.sh").is_file() else None
+    archive = Path.home() / _MAVEN_FOLDER / KEYCLOAK_VERSION / f"keycloak-quarkus-dist-{KEYCLOAK_VERSION}.zip"
+    return archive if archive.is_file() else None
+
+
+KINDS: dict[str, Kind] = {
+    "keycloak": Kind(
+        _keycloak,
+        "Java 17 and `mvn -q dependency:get -Dtransitive=false "
+        f"-Dartifact=org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip`",
+    ),
+    "prometheus": Kind(_program("prometheus"), "Debian: prometheus"),
+    "promtool": Kind(_program("promtool"), "Debian: prometheus"),
+    "alertmanager": Kind(
+        _program("prometheus-alertmanager", "alertmanager"), "Debian: prometheus-alertmanager"
+    ),
+    "amtool": Kind(_program("amtool"), "Debian: prometheus-alertmanager"),
+    "restic": Kind(_program("restic"), "Debian: restic"),
+    "node_exporter": Kind(
+        _program("node_exporter", "prometheus-node-exporter"), "Debian: prometheus-node-exporter"
+    ),
+}
+
+
+def find_server(name: str) -> Path | None:
+    """The program of a real server (for Keycloak its folder or archive), None where it is absent."""
+    return KINDS[name].find()
+
+
+def is_required() -> bool:
+    """Whether an absent server is a failure in this run."""
+    return os.environ.get("REQUIRE_REAL", "") not in {"", "0"}
+
+
+def real_server(name: str) -> Path:
+    """The program of a real server; without it the calling test is skipped, or fails under REQUIRE_REAL=1."""
+    found = find_server(name)
+    if found is not None:
+        used.add(name)
+        return found
+    reason = f"no real {name} on this machine ({KINDS[name].install})"
+    if is_required():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def summary() -> list[str]:
+    """Lines for the end of a test run."""
+    absent = [name for name in KINDS if find_server(name) is None]
+    lines = [f"real servers used: {', '.join(sorted(used)) or 'none'}"]
+    lines += [f"real server absent: {name} (install {KINDS[name].install})" for name in absent]
+    return lines

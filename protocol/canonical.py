@@ -1,9 +1,10 @@
 """Canonical JSON: one value, one encoding.
 
-ASCII throughout; object keys sorted by code point; no white space; integers only, at most 2**53 - 1 away from
-zero, no leading zero and no minus zero; in strings the short escapes for quote, backslash and b f n r t, and
-four lower-case hex digits after backslash-u for everything else outside space..tilde (pairs beyond the BMP); no
-lone surrogate. Containers nest at most 32 deep. It resembles RFC 8785, but numbers, escapes and order differ.
+ASCII throughout; object keys sorted by code point; no white space; integers only, at most 2**53 - 1 away
+from zero, no leading zero and no minus zero; in strings the short escapes for quote, backslash and b f n r
+t, and four lower-case hex digits after backslash-u for everything else outside space..tilde (pairs beyond
+the BMP); no lone surrogate. Containers nest at most 32 deep. It resembles RFC 8785, but numbers, escapes
+and order differ.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_DEPTH: Final = 32
 """Levels of containers, the outermost included."""
 
 _MAX_DIGITS: Final = len(str(MAX_INTEGER)) + 1
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # possessive: linear on hostile text
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"), check_circular=False
 )
@@ -42,8 +43,8 @@ def decode(data: bytes) -> object:
     """The value of canonical bytes.
 
     Raises NotCanonical where `data` is not the canonical encoding of what it says (not JSON, a key twice,
-    white space, another escape, a number that is no integer, a lone surrogate), and BadDocument where it nests too
-    deep or holds an integer out of range.
+    white space, another escape, a number that is no integer, a lone surrogate), and BadDocument where it
+    nests too deep or holds an integer out of range.
     """
     if nesting_exceeds(data, MAX_DEPTH):
         raise BadDocument(f"nested deeper than {MAX_DEPTH} levels")
@@ -84,7 +85,7 @@ def _refuse_number(text: str) -> NoReturn:
 
 
 def _check_encodable(value: object, depth: int) -> None:
-    if depth > MAX_DEPTH:
+    if depth == MAX_DEPTH and isinstance(value, dict | list | tuple):
         raise NotCanonical(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, str):
         _check_text(value)

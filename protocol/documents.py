@@ -18,7 +18,6 @@ from protocol.errors import BadDocument, MalformedEnvelope, NotStrictJson, TooLa
 from protocol.scalars import (
     Count,
     Hex,
-    KindName,
     Natural,
     Person,
     Sha256Hex,
@@ -125,7 +124,7 @@ class RequestItem(Struct, frozen=True, forbid_unknown_fields=True):
 
     args: dict[str, Any]
     host_id: Ulid
-    kind: KindName
+    kind: str
 
 
 class Request(_Document, frozen=True, kw_only=True, rename={"window_from": "from"}):
@@ -167,7 +166,7 @@ class Action(_Document, frozen=True, kw_only=True):
     host_id: Ulid
     id: Ulid
     issued_at: Time
-    kind: KindName
+    kind: str
     not_before: Time
     policy_commit: Hex
     recurrence: Recurrence | None = None
@@ -324,7 +323,7 @@ class KindLimits(Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """agent.yaml's `limits`: the kinds a host allows. Without any it allows host.ping alone."""
 
-    kinds: Mapping[KindName, KindLimits] = msgspec.field(default_factory=lambda: {"host.ping": KindLimits()})
+    kinds: Mapping[str, KindLimits] = msgspec.field(default_factory=lambda: {"host.ping": KindLimits()})
 
     @classmethod
     def parse(cls, value: object) -> Self:

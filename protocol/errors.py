@@ -9,7 +9,8 @@ ProtocolError
 ├── BadKey              key material that cannot be used
 ├── BadSshSignature     an SSHSIG that does not hold
 ├── BadToken            an enrolment token that cannot be read
-├── BadReceipt          a receipt that does not verify or does not continue its chain
+├── BadReceipt          a receipt that does not verify
+│   └── BrokenReceiptChain  one that does, but does not continue the chain it was held against
 └── Refusal             a delivery or a trust chain is refused, with its reason
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "BadReceipt",
     "BadSshSignature",
     "BadToken",
+    "BrokenReceiptChain",
     "MalformedEnvelope",
     "NotCanonical",
     "NotStrictJson",
@@ -73,7 +75,11 @@ class BadToken(ProtocolError):
 
 
 class BadReceipt(ProtocolError):
-    """A receipt does not verify, or does not continue the chain that it claims to continue."""
+    """A receipt is not signed by the host's key, or is not of the specified shape."""
+
+
+class BrokenReceiptChain(BadReceipt):
+    """A genuine receipt that does not follow the last one seen: one is missing, or the past was rewritten."""
 
 
 class Refusal(ProtocolError):

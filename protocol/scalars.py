@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -11,7 +11,6 @@ from protocol.canonical import MAX_INTEGER
 __all__ = [
     "Count",
     "Hex",
-    "KindName",
     "Natural",
     "Person",
     "Sha256Hex",
@@ -20,8 +19,6 @@ __all__ = [
     "Ulid",
     "Version",
 ]
-
-_MAX_NAME: Final = 64
 
 Natural = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 Count = Annotated[int, Meta(ge=0, le=1000)]
@@ -32,6 +29,5 @@ Ulid = Annotated[str, Meta(pattern=r"\A[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
 """128 bits in Crockford's base32, upper case (github.com/ulid/spec)."""
 Sha256Hex = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Hex = Annotated[str, Meta(pattern=r"\A[0-9a-f]{1,64}\Z")]
-KindName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z", max_length=_MAX_NAME)]
-Person = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.@-]*\Z", max_length=_MAX_NAME)]
+Person = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.@+-]*\Z", max_length=64)]
 ShortText = Annotated[str, Meta(max_length=4096)]

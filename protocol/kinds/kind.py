@@ -22,8 +22,8 @@ class Kind:
     """One kind: its argument type, what limits look at in it, and what it acts on.
 
     `names` maps each argument that is a name to the list of the host's limits that must allow it;
-    `resource_of` is the argument that names the resource within the family, None where the host itself is the resource.
-    `result` is the shape of a receipt's `result` when the outcome is done.
+    `resource_of` is the argument that names the resource within the family, None where the host itself is
+    the resource. `result` is the shape of a receipt's `result` when the outcome is done.
     """
 
     name: str

@@ -21,7 +21,7 @@ __all__ = ["FORMAT", "SECTIONS", "Gap", "Plan", "Report", "difference", "ordered
 FORMAT = "steward-plan-1"
 """Names the digest's input; a change of its shape changes this word."""
 
-SECTIONS = ("realm", "roles", "teams", "users", "machines.assigned", "machines.power", "backups")
+SECTIONS = ("realm", "profile", "roles", "teams", "users", "machines.assigned", "machines.power", "backups")
 """The order of creation and update; deletions run through it backwards."""
 
 _EMPTY: Mapping[str, Json] = MappingProxyType({})

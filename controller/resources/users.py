@@ -174,7 +174,7 @@ def _vanishing(name: str, user: User, observed: SeenUsers, context: Context) -> 
             name,
             user.fields(),
             after.fields(),
-            reason=f"user is no longer in the policy: disabled, deleted after {context.delete_after_days} days",
+            reason=f"user left the policy: disabled, deleted after {context.delete_after_days} days",
             depends_on=(f"{context.system}/profile/{SECTION}",),
             object_id=user.object_id,
             removals=_removed(observed, name, user.fields(), after.fields()),

@@ -1,0 +1,95 @@
+"""From what a diff found to what a plan does:
+
+modes, ignored fields, targets, and prunes that we may make. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from controller.plan.change import Operation, freeze
+from controller.plan.plan import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from controller.plan.change import Change
+    from controller.policy.model import Policy
+
+__all__ = ["aimed", "known_prunes", "only_reported", "without_ignored"]
+
+
+def known_prunes(
+    prunes: Iterable[Change], known: Callable[[str, str, str], bool]
+) -> tuple[list[Change], list[Report]]:
+    """The prunes of objects that our record knows; of the others, a report that wakes somebody."""
+    made: list[Change] = []
+    reported: list[Report] = []
+    for change in prunes:
+        if known(change.system, change.section, change.key):
+            made.append(change)
+        else:
+            text = "foreign mark: carries our mark, but neither our record nor an earlier commit knows it"
+            reported.append(Report(change.system, change.section, change.key, text, pages=True))
+    return made, reported
+
+
+def only_reported(changes: Iterable[Change]) -> list[Report]:
+    """What a section in report mode would change."""
+    return [
+        Report(
+            change.system,
+            change.section,
+            change.key,
+            f"would {change.operation} (report mode): {change.reason}",
+            source=change.source,
+        )
+        for change in changes
+    ]
+
+
+def without_ignored(changes: Iterable[Change], policy: Policy) -> list[Change]:
+    """The changes without the fields that the policy ignores; an update that then alters nothing is gone."""
+    kept: list[Change] = []
+    for change in changes:
+        fields = _ignored(change, policy) if change.operation is Operation.UPDATE else frozenset()
+        before, after = change.before or {}, change.after or {}
+        if fields & set(change.changed):
+            after = {name: before.get(name) if name in fields else value for name, value in after.items()}
+            change = replace(change, after=freeze(after))  # noqa: PLW2901 - the narrowed change takes its place
+            if not change.changed:
+                continue
+        kept.append(change)
+    return kept
+
+
+def _ignored(change: Change, policy: Policy) -> frozenset[str]:
+    names: set[str] = set()
+    for rule in policy.ignore:
+        patterns = {"users": rule.users, "roles": rule.roles, "machines.assigned": rule.machines}
+        pattern = patterns.get(change.section)
+        if pattern is not None and fnmatchcase(change.key, pattern):
+            names.update(rule.fields)
+    return frozenset(names)
+
+
+def aimed(changes: Sequence[Change], targets: Sequence[str]) -> list[Change]:
+    """The changes that `section/key` targets name, and what these depend on; all of them without targets."""
+    if not targets:
+        return list(changes)
+    by_identity = {change.identity: change for change in changes}
+    wanted = [change for change in changes if _hit(change, targets)]
+    kept: dict[str, Change] = {}
+    while wanted:
+        change = wanted.pop()
+        if change.identity not in kept:
+            kept[change.identity] = change
+            wanted += [by_identity[name] for name in change.depends_on if name in by_identity]
+    return list(kept.values())
+
+
+def _hit(change: Change, targets: Sequence[str]) -> bool:
+    key = change.key.partition("@")[0] if change.section == "users" else change.key
+    return f"{change.section}/{change.key}" in targets or f"{change.section}/{key}" in targets

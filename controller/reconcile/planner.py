@@ -1,0 +1,170 @@
+"""The reading half of a pass: observe every system anew, compare with the policy, yield a plan.
+
+Systems are observed side by side, and so are the sections of one system. A section that could not be seen
+whole is a gap in the plan: never taken for empty, nothing of it changed. The clients here cannot write.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from controller.errors import ControllerError
+from controller.plan.brakes import Limits, Refusal, check
+from controller.plan.plan import Gap, Plan, Report, ordered
+from controller.reconcile.narrowing import aimed, known_prunes, only_reported, without_ignored
+from controller.resources.resource import Context, Difference, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
+
+    from controller.plan.change import Change
+    from controller.policy.model import Policy
+
+__all__ = ["Planner", "Sight", "Standing", "System"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What our account is on a system: rights that it lacks for reading, and its own identities there."""
+
+    missing: tuple[str, ...] = ()
+    ourselves: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class System:
+    """One system as planning sees it. `address` names it in the digest; `reader` cannot write.
+
+    `realm` is the Keycloak realm, or on Proxmox the realm behind the `@` of a user id.
+    """
+
+    name: str
+    address: str
+    realm: str
+    reader: Any
+    resources: tuple[Resource, ...]
+    standing: Callable[[], Standing] = Standing
+    only_cluster: bool = True
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What was seen of one system in one pass, by section, and what could not be seen."""
+
+    observed: Mapping[str, Any]
+    gaps: tuple[Gap, ...] = ()
+    ourselves: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes plans from policies; writes nothing and keeps nothing.
+
+    `known` tells whether our own record or an earlier commit knows an object (system, section, key): the
+    second half of what prune needs. `limits` are the effective brakes, `today` the date (UTC) of the
+    pass.
+    """
+
+    systems: Sequence[System]
+    limits: Limits
+    today: date
+    known: Callable[[str, str, str], bool]
+
+    def plan(self, policy: Policy, targets: Sequence[str] = ()) -> Plan:
+        """Observe, then compare."""
+        return self.compare(policy, self.observe(policy), targets)
+
+    def observe(self, policy: Policy) -> dict[str, Sight]:
+        """Read every system once, whole. What goes wrong becomes a gap."""
+        with ThreadPoolExecutor(max(1, len(self.systems)), thread_name_prefix="observe") as pool:
+            sights = pool.map(lambda system: _observe(system, self.context(system, policy)), self.systems)
+            return dict(zip((system.name for system in self.systems), sights, strict=True))
+
+    def compare(self, policy: Policy, sights: Mapping[str, Sight], targets: Sequence[str] = ()) -> Plan:
+        """The plan for what was seen. Pure but for `known`, which is asked only about prunes."""
+        changes: list[Change] = []
+        reported: list[Report] = []
+        populations: dict[str, int] = {}
+        for system in self.systems:
+            for resource in system.resources:
+                if resource.section not in sights[system.name].observed:
+                    continue
+                found = self._diff(system, resource, policy, sights[system.name])
+                made, notes = self._narrowed(resource, found, policy)
+                changes += made
+                reported += notes
+                populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
+        sections = {resource.section for system in self.systems for resource in system.resources}
+        return Plan(
+            owner=policy.owner,
+            changes=ordered(aimed(changes, targets)),
+            unobserved=tuple(gap for sight in sights.values() for gap in sight.gaps),
+            reported=tuple(reported),
+            instances=MappingProxyType({system.name: system.address for system in self.systems}),
+            scope=tuple(sorted(targets or sections)),
+            limits=self.limits.to_json(),
+            populations=MappingProxyType(populations),
+        )
+
+    def refusals(self, plan: Plan, sights: Mapping[str, Sight]) -> tuple[Refusal, ...]:
+        """The brakes that hold this plan; empty when it may be applied."""
+        ourselves = frozenset[str]().union(*(sight.ourselves for sight in sights.values()))
+        return check(plan, self.limits, ourselves=ourselves)
+
+    def context(self, system: System, policy: Policy) -> Context:
+        """What the resources of a system may know in this pass."""
+        return Context(
+            system=system.name,
+            owner=policy.owner,
+            realm=system.realm,
+            today=self.today,
+            role_names=frozenset(policy.roles),
+            adopted_roles=frozenset(name for name, role in policy.roles.items() if role.adopt),
+            delete_after_days=self.limits.delete_after_days or 0,
+            unlisted=policy.unlisted.users,
+            only_cluster=system.only_cluster,
+        )
+
+    def _diff(self, system: System, resource: Resource, policy: Policy, sight: Sight) -> Difference:
+        context = self.context(system, policy)
+        return resource.diff(sight.observed[resource.section], resource.desired(policy, context), context)
+
+    def _narrowed(
+        self, resource: Resource, found: Difference, policy: Policy
+    ) -> tuple[list[Change], list[Report]]:
+        pruned, foreign = known_prunes(found.prunes, self.known)
+        changes = without_ignored([*found.changes, *pruned], policy)
+        reported = [*found.reported, *foreign]
+        if policy.modes.get(resource.mode or resource.section) == "report":  # type: ignore[call-overload]
+            return [], reported + only_reported(changes)
+        return changes, reported
+
+
+def _observe(system: System, context: Context) -> Sight:
+    sections = [resource.section for resource in system.resources]
+    try:
+        standing = system.standing()
+    except ControllerError as error:
+        return Sight({}, _gaps(system, sections, str(error)))
+    if standing.missing:
+        why = f"our account lacks {', '.join(standing.missing)}"
+        return Sight({}, _gaps(system, sections, why), standing.ourselves)
+    with ThreadPoolExecutor(len(sections), thread_name_prefix=system.name) as pool:
+        seen = list(pool.map(lambda resource: _seen(system, resource, context), system.resources))
+    observed = {name: found for name, found in zip(sections, seen, strict=True) if not isinstance(found, Gap)}
+    return Sight(observed, tuple(found for found in seen if isinstance(found, Gap)), standing.ourselves)
+
+
+def _seen(system: System, resource: Resource, context: Context) -> Any:
+    try:
+        return resource.observe(system.reader, context)
+    except ControllerError as error:
+        return Gap(system.name, resource.section, str(error))
+
+
+def _gaps(system: System, sections: Sequence[str], why: str) -> tuple[Gap, ...]:
+    return tuple(Gap(system.name, section, why) for section in sections)

@@ -1,0 +1,33 @@
+"""Every resource that this version applies, in an explicit table: one line each."""
+
+from __future__ import annotations
+
+from controller.resources import accounts, profile, realm, roles, users
+from controller.resources.resource import Resource
+
+__all__ = ["KEYCLOAK"]
+
+KEYCLOAK = (
+    Resource(realm.SECTION, "keycloak", realm.desired, realm.observe, realm.diff, realm.apply),
+    Resource(
+        profile.SECTION,
+        "keycloak",
+        profile.desired,
+        profile.observe,
+        profile.diff,
+        profile.apply,
+        mode=users.SECTION,
+    ),
+    Resource(roles.SECTION, "keycloak", roles.desired, roles.observe, roles.diff, roles.apply),
+    Resource(
+        users.SECTION,
+        "keycloak",
+        users.desired,
+        accounts.observe,
+        users.diff,
+        accounts.apply,
+        create_many=accounts.create_many,
+        batch=accounts.BATCH,
+    ),
+)
+"""A Keycloak realm; `profile` is no section of the language, but what users need for our mark to be kept."""

@@ -1,0 +1,1 @@
+"""NVIDIA GPUs through NVML, under dcgm-exporter's names; the library is a constructor argument."""

@@ -1,0 +1,107 @@
+"""The little of HTTP/1.1 (RFC 9112) that a scrape needs: parse a request's head, build an answer's.
+
+A scrape happens every few seconds for years and its cost is the product here, hence a hundred lines instead
+of a framework: GET and HEAD, no bodies, keep-alive. What is not plainly well-formed is refused and the
+connection closed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+LONGEST_HEAD_BYTES = 8192
+HEAD_END = b"\r\n\r\n"
+
+_REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
+}
+_REQUEST_LINE = re.compile(r"([A-Z]{1,16}) ([!-~]{1,4096}) HTTP/1\.([01])")
+_FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([ -~\t\x80-\xff]*?)[ \t]*")
+_MOST_QUERY_FIELDS = 100
+
+
+class Malformed(Exception):  # noqa: N818 - never leaves the server: it becomes an answer
+    """The request cannot be served; `status` says why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request without a body. `keep_alive` says whether the connection outlives it."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    accept_encoding: str
+    keep_alive: bool
+
+
+def parse_head(head: bytes) -> Request:
+    """The request in `head`, which is everything before the empty line.
+
+    Raises:
+        Malformed: it is no request, or one with a body, or of another version.
+    """
+    lines = head.decode("latin-1").split("\r\n")
+    match = _REQUEST_LINE.fullmatch(lines[0])
+    if match is None:
+        raise Malformed(400, "malformed request line")
+    fields = _fields(lines[1:])
+    if fields.get("content-length", "0") != "0" or "transfer-encoding" in fields:
+        raise Malformed(400, "a body is not wanted here")
+    if match[3] == "1" and "host" not in fields:
+        raise Malformed(400, "no Host field")
+    connection = fields.get("connection", "").lower()
+    keep_alive = "close" not in connection if match[3] == "1" else "keep-alive" in connection
+    path, _, query = match[2].partition("?")
+    return Request(match[1], path, _query(query), fields.get("accept-encoding", ""), keep_alive)
+
+
+def answer_head(
+    status: int, content_type: bytes, length: int, *, keep_alive: bool, extra: tuple[bytes, ...] = ()
+) -> bytes:
+    """Status line and fields of an answer with a body of `length` bytes, up to and with the empty line."""
+    return b"\r\n".join(
+        (
+            b"HTTP/1.1 %d %s" % (status, _REASONS[status]),
+            b"Content-Type: " + content_type,
+            b"Content-Length: %d" % length,
+            b"Connection: keep-alive" if keep_alive else b"Connection: close",
+            *extra,
+            b"",
+            b"",
+        )
+    )
+
+
+def _fields(lines: list[str]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            raise Malformed(400, "malformed header field")
+        name = match[1].lower()
+        if name in ("host", "content-length") and name in fields:
+            raise Malformed(400, f"{name} is given twice")
+        fields[name] = f"{fields[name]}, {match[2]}" if name in fields else match[2]
+    return fields
+
+
+def _query(text: str) -> Mapping[str, list[str]]:
+    if not text:
+        return {}
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_QUERY_FIELDS)
+    except ValueError as error:
+        raise Malformed(400, "malformed query") from error

@@ -1,0 +1,208 @@
+"""node_disk_* of each block device from /proc/diskstats, /sys/block and udev's data base.
+
+Fields: kernel's Documentation/admin-guide/iostats.rst. Sectors there are 512 bytes whatever the device's own;
+times are milliseconds. Partitions, loop and ram devices are left out by default, as in node_exporter.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from exporters.errors import SourceError
+from exporters.samples import Family, Kind, Metric, Number, label
+from exporters.system.filters import accepts
+from exporters.system.tree import Tree, read_file
+
+DEFAULT_EXCLUDE = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
+
+_BYTES_PER_SECTOR = 512
+_SECONDS_PER_MILLISECOND = 0.001  # a product as in node_exporter, whose last digits differ from a quotient's
+_NAME_FIELDS = 3
+
+
+def _counter(name: str, text: str) -> Metric:
+    return Metric(f"node_disk_{name}", Kind.COUNTER, text, ("device",))
+
+
+_COLUMNS: tuple[tuple[Metric, float], ...] = (
+    (_counter("reads_completed_total", "The total number of reads completed successfully."), 1),
+    (_counter("reads_merged_total", "The total number of reads merged."), 1),
+    (_counter("read_bytes_total", "The total number of bytes read successfully."), _BYTES_PER_SECTOR),
+    (
+        _counter("read_time_seconds_total", "The total number of seconds spent by all reads."),
+        _SECONDS_PER_MILLISECOND,
+    ),
+    (_counter("writes_completed_total", "The total number of writes completed successfully."), 1),
+    (_counter("writes_merged_total", "The number of writes merged."), 1),
+    (_counter("written_bytes_total", "The total number of bytes written successfully."), _BYTES_PER_SECTOR),
+    (
+        _counter("write_time_seconds_total", "This is the total number of seconds spent by all writes."),
+        _SECONDS_PER_MILLISECOND,
+    ),
+    (Metric("node_disk_io_now", Kind.GAUGE, "The number of I/Os currently in progress.", ("device",)), 1),
+    (_counter("io_time_seconds_total", "Total seconds spent doing I/Os."), _SECONDS_PER_MILLISECOND),
+    (
+        _counter("io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os."),
+        _SECONDS_PER_MILLISECOND,
+    ),
+    (_counter("discards_completed_total", "The total number of discards completed successfully."), 1),
+    (_counter("discards_merged_total", "The total number of discards merged."), 1),
+    (_counter("discarded_sectors_total", "The total number of sectors discarded successfully."), 1),
+    (
+        _counter("discard_time_seconds_total", "This is the total number of seconds spent by all discards."),
+        _SECONDS_PER_MILLISECOND,
+    ),
+    (_counter("flush_requests_total", "The total number of flush requests completed successfully"), 1),
+    (
+        _counter(
+            "flush_requests_time_seconds_total",
+            "This is the total number of seconds spent by all flush requests.",
+        ),
+        _SECONDS_PER_MILLISECOND,
+    ),
+)
+_INFO = Metric(
+    "node_disk_info",
+    Kind.GAUGE,
+    "Info of /sys/block/<block_device>.",
+    ("device", "major", "minor", "model", "path", "revision", "rotational", "serial", "wwn"),
+)
+_FILESYSTEM = Metric(
+    "node_disk_filesystem_info",
+    Kind.GAUGE,
+    "Info about disk filesystem.",
+    ("device", "type", "usage", "uuid", "version"),
+)
+_MAPPER = Metric(
+    "node_disk_device_mapper_info",
+    Kind.GAUGE,
+    "Info about disk device mapper.",
+    ("device", "lv_layer", "lv_name", "name", "uuid", "vg_name"),
+)
+_ATA = {
+    "ID_ATA_WRITE_CACHE": Metric(
+        "node_disk_ata_write_cache", Kind.GAUGE, "ATA disk has a write cache.", ("device",)
+    ),
+    "ID_ATA_WRITE_CACHE_ENABLED": Metric(
+        "node_disk_ata_write_cache_enabled",
+        Kind.GAUGE,
+        "ATA disk has its write cache enabled.",
+        ("device",),
+    ),
+    "ID_ATA_ROTATION_RATE_RPM": Metric(
+        "node_disk_ata_rotation_rate_rpm",
+        Kind.GAUGE,
+        "ATA disk rotation rate in RPMs (0 for SSDs).",
+        ("device",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One line of /proc/diskstats, and what /sys and udev add: "1" for a spinning disk, and properties."""
+
+    name: str
+    major: str
+    minor: str
+    counters: tuple[int, ...]
+    rotational: str
+    properties: Mapping[str, str]
+
+
+class Collector:
+    """Keeps udev's answer for a device until its file changes."""
+
+    def __init__(self, tree: Tree, accept: Callable[[str], bool] | None = None) -> None:
+        self._tree = tree
+        self._accept = accepts(exclude=DEFAULT_EXCLUDE) if accept is None else accept
+        self._udev: dict[str, tuple[tuple[int, int], Mapping[str, str]]] = {}
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        return collect(self.read())
+
+    def read(self) -> list[Disk]:
+        """The accepted devices.
+
+        Raises:
+            SourceError: a line of /proc/diskstats is malformed.
+        """
+        disks = []
+        for line in self._tree.proc("diskstats").split(b"\n"):
+            fields = line.split()
+            if len(fields) <= _NAME_FIELDS or not self._accept(name := label(fields[2])):
+                continue
+            try:
+                counters = tuple(map(int, fields[_NAME_FIELDS:]))
+            except ValueError as error:
+                raise SourceError("/proc/diskstats", str(error)) from error
+            disks.append(self._disk(name, label(fields[0]), label(fields[1]), counters))
+        return disks
+
+    def _disk(self, name: str, major: str, minor: str, counters: tuple[int, ...]) -> Disk:
+        # The slash of a device such as cciss/c0d0 is an exclamation mark in /sys.
+        spinning = self._tree.sys_or(f"block/{name.replace('/', '!')}/queue/rotational", b"0").strip() == b"1"
+        return Disk(
+            name, major, minor, counters, "1" if spinning else "0", self._properties(f"b{major}:{minor}")
+        )
+
+    def _properties(self, name: str) -> Mapping[str, str]:
+        path = self._tree.udev(name)
+        try:
+            status = path.stat()
+            stamp = (status.st_ino, status.st_mtime_ns)
+            known = self._udev.get(name)
+            if known is None or known[0] != stamp:
+                known = self._udev[name] = (stamp, parse_properties(read_file(str(path))))
+        except OSError:  # no udev here, as in a container: the labels stay empty
+            return {}
+        return known[1]
+
+
+def parse_properties(text: bytes) -> dict[str, str]:
+    """The device properties, lines `E:NAME=VALUE`, of a file below /run/udev/data (systemd's sd-device)."""
+    lines = (label(line[2:]) for line in text.split(b"\n") if line.startswith(b"E:"))
+    return {name: value for name, equals, value in (line.partition("=") for line in lines) if equals}
+
+
+def collect(raw: list[Disk]) -> list[Family]:
+    """A family for each field; an old kernel's lines are shorter and lack the later ones."""
+    families = [Family(_INFO, tuple(map(_info_row, raw)), (1,) * len(raw))] if raw else []
+    for place, (metric, factor) in enumerate(_COLUMNS):
+        disks = [disk for disk in raw if len(disk.counters) > place]
+        rows = tuple((disk.name,) for disk in disks)
+        values: list[Number] = [disk.counters[place] * factor for disk in disks]
+        families.append(Family(metric, rows, values))
+    with_filesystem = tuple(_filesystem_row(disk) for disk in raw if disk.properties.get("ID_FS_TYPE"))
+    mapped = tuple(_mapper_row(disk) for disk in raw if disk.properties.get("DM_NAME"))
+    families.append(Family(_FILESYSTEM, with_filesystem, (1,) * len(with_filesystem)))
+    families.append(Family(_MAPPER, mapped, (1,) * len(mapped)))
+    return families + [_ata(raw, name, metric) for name, metric in _ATA.items()]
+
+
+def _info_row(disk: Disk) -> tuple[str, ...]:
+    known = disk.properties
+    serial = known.get("SCSI_IDENT_SERIAL") or known.get("ID_SERIAL_SHORT") or known.get("ID_SERIAL", "")
+    model, path, revision = (known.get(name, "") for name in ("ID_MODEL", "ID_PATH", "ID_REVISION"))
+    wwn = known.get("ID_WWN", "")
+    return (disk.name, disk.major, disk.minor, model, path, revision, disk.rotational, serial, wwn)
+
+
+def _filesystem_row(disk: Disk) -> tuple[str, ...]:
+    names = ("ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_UUID", "ID_FS_VERSION")
+    return (disk.name, *(disk.properties.get(name, "") for name in names))
+
+
+def _mapper_row(disk: Disk) -> tuple[str, ...]:
+    names = ("DM_LV_LAYER", "DM_LV_NAME", "DM_NAME", "DM_UUID", "DM_VG_NAME")
+    return (disk.name, *(disk.properties.get(name, "") for name in names))
+
+
+def _ata(raw: list[Disk], name: str, metric: Metric) -> Family:
+    rows, values = [], []
+    for disk in raw:
+        text = disk.properties.get(name, "")
+        if disk.properties.get("ID_ATA") and text.isascii() and text.isdigit():
+            rows.append((disk.name,))
+            values.append(int(text))
+    return Family(metric, tuple(rows), values)

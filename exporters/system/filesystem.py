@@ -1,0 +1,218 @@
+"""node_filesystem_*: sizes of each mounted file system from /proc/1/mountinfo and statfs(2).
+
+statfs on a dead network mount never returns. Each mount is asked in a lane (exporters/lane.py), so a hung one
+costs one thread and its own numbers: it reports device_error="mountpoint timeout", as node_exporter does,
+until statfs returns.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from errno import ESTALE
+
+from exporters.errors import SourceError, StuckError
+from exporters.lane import Job, Lane, Outcome
+from exporters.samples import Family, Kind, Metric, Number, Row, Rows, label
+from exporters.system.filters import accepts
+from exporters.system.tree import Tree
+
+DEFAULT_MOUNTS_EXCLUDE = (
+    r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
+)
+DEFAULT_TYPES_EXCLUDE = (
+    "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
+    "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$"
+)
+DEADLINE_SECONDS = 0.5
+BUDGET_SECONDS = 1.5
+
+_LABELS = ("device", "device_error", "fstype", "mountpoint")
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...] = _LABELS) -> Metric:
+    return Metric(f"node_filesystem_{name}", Kind.GAUGE, text, labels)
+
+
+_SIZE = _gauge("size_bytes", "Filesystem size in bytes.")
+_FREE = _gauge("free_bytes", "Filesystem free space in bytes.")
+_AVAIL = _gauge("avail_bytes", "Filesystem space available to non-root users in bytes.")
+_FILES = _gauge("files", "Filesystem total file nodes.")
+_FILES_FREE = _gauge("files_free", "Filesystem total free file nodes.")
+_PURGEABLE = _gauge(
+    "purgeable_bytes", "Filesystem space available including purgeable space (MacOS specific)."
+)
+_READONLY = _gauge("readonly", "Filesystem read-only status.")
+_ERROR = _gauge("device_error", "Whether an error occurred while getting statistics for the given device.")
+_MOUNT = _gauge("mount_info", "Filesystem mount information.", ("device", "major", "minor", "mountpoint"))
+
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_LEAST_FIELDS = 10
+_STUCK_TEXT = "mountpoint timeout"
+_ESTALE_TEXT = "stale NFS file handle"  # the words of Go's syscall package, which differ from the C library's
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of mountinfo (proc(5)); `path` is the mount point as bytes, for the system call."""
+
+    device: str
+    point: str
+    kind: str
+    major: str
+    minor: str
+    readonly: bool
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What statfs(2) answered: bytes and file nodes."""
+
+    size: int
+    free: int
+    available: int
+    files: int
+    files_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Each accepted mount with its sizes, or with the words of the error."""
+
+    mounts: tuple[tuple[Mount, Sizes | str], ...]
+
+
+class Collector:
+    """Asks each mount that the filters accept. `statfs` is a parameter so that a test can let it hang."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        *,
+        accept_mount: Callable[[str], bool] | None = None,
+        accept_type: Callable[[str], bool] | None = None,
+        statfs: Callable[[bytes], os.statvfs_result] = os.statvfs,
+    ) -> None:
+        self._tree = tree
+        self._accept_mount = accepts(exclude=DEFAULT_MOUNTS_EXCLUDE) if accept_mount is None else accept_mount
+        self._accept_type = accepts(exclude=DEFAULT_TYPES_EXCLUDE) if accept_type is None else accept_type
+        self._statfs = statfs
+        self._lane = Lane[Sizes]("exporters-statfs")
+        self._text = b""
+        self._mounts: tuple[Mount, ...] = ()
+        self._jobs: tuple[Job[Sizes], ...] = ()
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        return collect(self.read())
+
+    def read(self) -> Raw:
+        """Read the list of mounts and ask each of them."""
+        text = self._mountinfo()
+        if text != self._text:
+            mounts = tuple(self._accepted(parse(text, self._tree.rootfs)))
+            points = {mount.point: mount for mount in mounts}
+            self._jobs = tuple(
+                Job(point, self._asker(mount), DEADLINE_SECONDS) for point, mount in points.items()
+            )
+            self._mounts, self._text = mounts, text
+        outcomes = self._lane.run(self._jobs, BUDGET_SECONDS)
+        return Raw(tuple((mount, _answer(outcomes[mount.point])) for mount in self._mounts))
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._lane.close()
+
+    def _mountinfo(self) -> bytes:
+        try:
+            return self._tree.proc("1/mountinfo")
+        except (FileNotFoundError, PermissionError):  # hidepid hides process 1 from others
+            return self._tree.proc("self/mountinfo")
+
+    def _accepted(self, mounts: Sequence[Mount]) -> Sequence[Mount]:
+        """Each series once: the same device may be mounted twice at one point."""
+        once: dict[tuple[str, str, str], Mount] = {}
+        for mount in mounts:
+            if self._accept_mount(mount.point) and self._accept_type(mount.kind):
+                once.setdefault((mount.device, mount.point, mount.kind), mount)
+        return list(once.values())
+
+    def _asker(self, mount: Mount) -> Callable[[], Sizes]:
+        def ask() -> Sizes:
+            # The size of a block is f_bsize, not f_frsize, so that the numbers are node_exporter's.
+            answer = self._statfs(path)
+            unit = answer.f_bsize
+            return Sizes(
+                answer.f_blocks * unit,
+                answer.f_bfree * unit,
+                answer.f_bavail * unit,
+                answer.f_files,
+                answer.f_ffree,
+            )
+
+        path = os.fsencode(self._tree.below_root(os.fsdecode(mount.path)))
+        return ask
+
+
+def parse(text: bytes, rootfs: str) -> list[Mount]:
+    """The mounts of a mountinfo file; mount points below `rootfs` lose that prefix.
+
+    Raises:
+        SourceError: a line is malformed.
+    """
+    return [_mount(line, rootfs) for line in text.split(b"\n") if line]
+
+
+def _mount(line: bytes, rootfs: str) -> Mount:
+    fields = line.split(b" ")
+    if len(fields) < _LEAST_FIELDS or fields[-4] != b"-":
+        raise SourceError("mountinfo", f"malformed line {line!r}")
+    major, colon, minor = label(fields[2]).partition(":")
+    if not (colon and major.isdigit() and minor.isdigit()):
+        raise SourceError("mountinfo", f"malformed device number in {line!r}")
+    path = _ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), fields[4])
+    if rootfs != "/":
+        path = path.removeprefix(os.fsencode(rootfs)) or b"/"
+    options = fields[5].split(b",")
+    super_options = fields[-1].split(b",")
+    readonly = b"ro" in options or b"ro" in super_options or b"emergency_ro" in super_options
+    return Mount(label(fields[-2]), label(path), label(fields[-3]), major, minor, readonly, path)
+
+
+def collect(raw: Raw) -> list[Family]:
+    """Sizes of the mounts that answered, an error for each that did not."""
+    rows = tuple(_row(mount, answer) for mount, answer in raw.mounts)
+    well = [(mount, answer) for mount, answer in raw.mounts if isinstance(answer, Sizes)]
+    well_rows = tuple(_row(mount, answer) for mount, answer in well)
+    info: Rows = tuple((mount.device, mount.major, mount.minor, mount.point) for mount, _ in well)
+
+    def sizes(metric: Metric, pick: Callable[[Sizes], Number]) -> Family:
+        return Family(metric, well_rows, [pick(answer) for _, answer in well])
+
+    return [
+        Family(_ERROR, rows, [int(isinstance(answer, str)) for _, answer in raw.mounts]),
+        Family(_READONLY, rows, [int(mount.readonly) for mount, _ in raw.mounts]),
+        sizes(_SIZE, lambda answer: answer.size),
+        sizes(_FREE, lambda answer: answer.free),
+        sizes(_AVAIL, lambda answer: answer.available),
+        sizes(_FILES, lambda answer: answer.files),
+        sizes(_FILES_FREE, lambda answer: answer.files_free),
+        sizes(_PURGEABLE, lambda _answer: 0),
+        Family(_MOUNT, info, (1,) * len(info)),
+    ]
+
+
+def _row(mount: Mount, answer: Sizes | str) -> Row:
+    return (mount.device, answer if isinstance(answer, str) else "", mount.kind, mount.point)
+
+
+def _answer(outcome: Outcome[Sizes]) -> Sizes | str:
+    if outcome.value is not None:
+        return outcome.value
+    error = outcome.error
+    if isinstance(error, StuckError):
+        return _STUCK_TEXT
+    if isinstance(error, OSError) and error.errno is not None:
+        return _ESTALE_TEXT if error.errno == ESTALE else os.strerror(error.errno).lower()
+    raise error if error is not None else SourceError("statfs", "no answer and no error")

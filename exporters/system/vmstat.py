@@ -1,0 +1,41 @@
+"""node_vmstat_* from /proc/vmstat, by default the fields that node_exporter 1.12 takes."""
+
+import re
+from functools import lru_cache
+
+from exporters.errors import SourceError
+from exporters.samples import Family, Kind, Metric
+from exporters.system.tree import Tree
+
+DEFAULT_FIELDS = "^(oom_kill|pgpg|pswp|pg.*fault).*"
+
+
+def read(tree: Tree) -> bytes:
+    """The text of /proc/vmstat."""
+    return tree.proc("vmstat")
+
+
+def collect(raw: bytes, fields: str = DEFAULT_FIELDS) -> list[Family]:
+    """A family for each field whose name the expression finds.
+
+    Raises:
+        SourceError: the text is not pairs of name and number.
+    """
+    words = raw.split()
+    values = words[1::2]
+    try:
+        return [metric.one(int(values[place])) for place, metric in _chosen(tuple(words[::2]), fields)]
+    except (IndexError, ValueError) as error:
+        raise SourceError("/proc/vmstat", "not pairs of name and number") from error
+
+
+@lru_cache(maxsize=2)
+def _chosen(names: tuple[bytes, ...], fields: str) -> tuple[tuple[int, Metric], ...]:
+    """Places of the chosen fields; a running kernel's list of names does not change."""
+    pattern = re.compile(fields)
+    texts = [name.decode("ascii", "replace") for name in names]
+    return tuple(
+        (place, Metric(f"node_vmstat_{name}", Kind.UNTYPED, f"/proc/vmstat information field {name}."))
+        for place, name in enumerate(texts)
+        if pattern.search(name)
+    )

@@ -1,0 +1,186 @@
+"""backup.run: a path set goes into a restic repository, both named in agent.yaml.
+
+The repository has to exist: making one is the owner's decision (`restic init`), and an automatic one would
+turn a lost disk into an empty backup that looks fresh. The password travels as a file name, never as an
+argument or in the environment. Exit statuses are those of restic's manual ("Scripting", exit codes; 10 to
+12 since 0.17).
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.actions.backup_state import BackupState, write_state
+from agent.actions.work import Ending, Work
+from agent.configuration import Repository
+from agent.protection import Protection
+from agent.runner import Command, Finished
+from protocol.kinds.backup_run import Args, Result
+
+__all__ = ["perform", "restic_command", "summary"]
+
+_REASONS = {
+    3: "backup_incomplete",
+    10: "repository_missing",
+    11: "repository_locked",
+    12: "wrong_password",
+}
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Resolved paths to read, and what is left out below them."""
+
+    paths: tuple[str, ...]
+    excluded: tuple[str, ...]
+
+
+class _CannotStartError(Exception):
+    """A precondition does not hold; the argument is the ending."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.reason)
+        self.ending = ending
+
+
+def perform(work: Work) -> Ending:
+    """Run the backup and leave its state for the exporter; raises AgentError, OSError."""
+    args = msgspec.convert(dict(work.args), Args)
+    started_at = work.clock()
+    try:
+        ending = _back_up(work, args)
+    except _CannotStartError as stop:
+        ending = stop.ending
+    result = ending.result
+    state = BackupState(
+        set=args.set,
+        repository=args.repository,
+        outcome=ending.outcome,
+        started_at=started_at,
+        finished_at=work.clock(),
+        snapshot=str(result.get("snapshot_id", "")),
+        files=int(result.get("files", 0)),
+        bytes=int(result.get("bytes_processed", 0)),
+        exit_status=ending.exit_status,
+    )
+    write_state(work.loaded.backups_directory, state)
+    return ending
+
+
+def _back_up(work: Work, args: Args) -> Ending:
+    settings = work.loaded.settings
+    repository = settings.repositories.get(args.repository)
+    paths = settings.path_sets.get(args.set)
+    if repository is None or paths is None:
+        # The limits may name more than the owner has defined.
+        raise _CannotStartError(Ending("refused", "args_not_allowed"))
+    _check_repository(repository)
+    sources = _sources(work, paths, repository)
+    cache = work.loaded.executor_directory / "cache"
+    command = restic_command(settings.executor.restic, repository, sources.paths, sources.excluded, cache)
+    return _ending(work.run(command))
+
+
+def restic_command(
+    program: str, repository: Repository, paths: Sequence[str], excluded: Sequence[str], cache: Path
+) -> Command:
+    """Build the command; pure. Paths are absolute, so none can be taken for an option."""
+    return Command(
+        (
+            program,
+            "--json",
+            f"--repo={repository.url}",
+            f"--password-file={repository.password_file}",
+            f"--cache-dir={cache}",
+            "backup",
+            "--tag=steward",
+            *(f"--exclude={_literal(path)}" for path in excluded),
+            "--",
+            *paths,
+        ),
+        # One status line a minute: the last line, the summary, is what counts.
+        {"RESTIC_PROGRESS_FPS": "0.016"},
+    )
+
+
+def summary(stdout: bytes) -> Result | None:
+    """Return what restic's last `summary` message says, or None where there is none."""
+    for line in reversed(stdout.splitlines()):
+        try:
+            message: Any = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(message, dict) and message.get("message_type") == "summary":
+            try:
+                return Result(
+                    snapshot_id=message["snapshot_id"],
+                    files=message["total_files_processed"],
+                    bytes_processed=message["total_bytes_processed"],
+                    bytes_added=message["data_added"],
+                )
+            except KeyError:
+                return None
+    return None
+
+
+def _check_repository(repository: Repository) -> None:
+    place = Path(repository.url)
+    if not (place / "config").is_file():
+        raise _CannotStartError(Ending("failed", "repository_missing"))
+    try:
+        found = Path(repository.password_file).stat()
+    except OSError:
+        raise _CannotStartError(Ending("failed", "password_file_missing")) from None
+    if not stat.S_ISREG(found.st_mode) or found.st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise _CannotStartError(Ending("failed", "password_file_exposed"))
+
+
+def _sources(work: Work, paths: Sequence[str], repository: Repository) -> _Sources:
+    """Resolve the set, and see that nothing protected is read; raises _CannotStartError."""
+    own = (
+        work.loaded.state,
+        work.loaded.path,
+        Path(repository.password_file),
+        Path(work.loaded.settings.socket),
+    )
+    protection = Protection(own)
+    if protection.twins():
+        raise _CannotStartError(Ending("refused", "protected_hard_link"))
+    resolved, excluded = [], [os.path.realpath(repository.url)]
+    for path in paths:
+        # restic stores a link named on its command line as a link: the owner meant what it points to.
+        real = Path(os.path.realpath(path))
+        if not real.exists():
+            raise _CannotStartError(Ending("failed", "path_missing"))
+        if protection.objection(real):
+            raise _CannotStartError(Ending("refused", "protected_path"))
+        resolved.append(str(real))
+        excluded.extend(protection.inside(real))
+    return _Sources(tuple(resolved), tuple(sorted(set(excluded))))
+
+
+def _ending(finished: Finished) -> Ending:
+    if finished.ended == "cancelled":
+        return Ending("interrupted", "executor_stopped")
+    if finished.ended == "not_started":
+        return Ending("failed", "restic_missing")
+    if finished.ended != "exited" or finished.exit_status is None:
+        return Ending("failed", finished.ended)
+    result = summary(finished.stdout)
+    told = msgspec.to_builtins(result) if result else {}
+    if finished.exit_status:
+        reason = _REASONS.get(finished.exit_status, "restic_failed")
+        return Ending("failed", reason, finished.exit_status, told)
+    if result is None:
+        return Ending("failed", "no_summary", finished.exit_status)
+    return Ending("done", "", 0, told)
+
+
+def _literal(path: str) -> str:
+    """Escape a path for restic's patterns (Go's filepath.Match)."""
+    return "".join(f"\\{sign}" if sign in "*?[]\\" else sign for sign in path)

@@ -76,7 +76,7 @@ class Resource:
     section: str
     kind: SystemKind
     desired: Callable[[Any, Context], Objects]
-    observe: Callable[[Any, Context], Objects]
+    observe: Callable[[Any, Context], Any]
     diff: Callable[[Any, Any, Context], Difference]
     apply: Callable[[Any, Change], Outcome]
     mode: str = ""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails, ValidationError
 
+    from controller.policy.position import SourcePosition
+
 __all__ = ["complaints"]
 
 _CHOICE = re.compile(r"'([^']*)'")
@@ -35,9 +37,16 @@ _MESSAGES: Final = {
 }
 
 
-def complaints(error: ValidationError, place: Place) -> list[Problem]:
-    """A problem for each of pydantic's errors; `place` is that of the whole policy."""
-    return [_complaint(details, place) for details in error.errors(include_url=False)]
+def complaints(error: ValidationError, place: Place, secrets: frozenset[SourcePosition]) -> list[Problem]:
+    """A problem for each of pydantic's errors; `place` is that of the whole policy.
+
+    An unknown key whose value stands in `secrets` is not named again: `password: …` is one mistake.
+    """
+    return [
+        _complaint(details, place)
+        for details in error.errors(include_url=False)
+        if value_position(place, details["loc"]) not in secrets
+    ]
 
 
 def _complaint(details: ErrorDetails, place: Place) -> Problem:
@@ -66,7 +75,7 @@ def _words(kind: str, details: ErrorDetails) -> tuple[str, str]:
         meant = str(value).lower() if re.search(str(context["pattern"]), str(value).lower()) else ""
         return f"{_shown(value)} {words}", meant
     if kind == "string_type":
-        quotes = f': write "{value}" in quotes' if isinstance(value, int | float) else ""
+        quotes = f': write "{_shown(value)}" in quotes' if isinstance(value, int | float) else ""
         return f"must be a text{quotes}", ""
     if kind in _MESSAGES:
         return f"{_shown(value)} {_MESSAGES[kind].format(**context)}", ""

@@ -21,6 +21,7 @@ __all__ = ["Layer", "Merged", "merge"]
 
 _UNITED: Final = frozenset((*SECTIONS, *MAP_SETTINGS))
 _KNOWN: Final = (*SCALAR_SETTINGS, *MAP_SETTINGS, *SECTIONS)
+_KEY_LIKE = re.compile(r"""(?:^|[\s{,])["']?([^\s"'{},:#\[\]]+)["']?\s*:""", re.MULTILINE)
 _PER_LAYER: Final = frozenset(("version", "extends", "override"))
 
 
@@ -37,8 +38,8 @@ class Layer:
 class Merged:
     """All layers in one tree of values with places.
 
-    `unsure` names sections of which something could not be read, `lost` texts of broken files: a name that is
-    not found may well stand there, so nobody complains about it.
+    `unsure` names sections of which something could not be read, `lost` the keys that stand where nothing could
+    be made of them: a name that is not found may well be one of those, so nobody complains about it.
     """
 
     place: Place
@@ -46,7 +47,7 @@ class Merged:
     problems: list[Problem] = field(default_factory=list)
     overridden: list[Overridden] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)
-    lost: list[str] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
 
     def entries(self, section: str) -> dict[str, Value]:
         """The entries of a section, {} where there is none."""
@@ -55,10 +56,7 @@ class Merged:
 
     def may_be_lost(self, section: str, name: str) -> bool:
         """True where `section` may hold `name`, had everything been readable."""
-        if section in self.unsure or "*" in self.unsure:
-            return True
-        pattern = re.compile(rf"(?:^|[\s{{,\"']){re.escape(name)}[\"']?\s*:", re.MULTILINE)
-        return any(pattern.search(text) for text in self.lost)
+        return section in self.unsure or "*" in self.unsure or name in self.lost
 
     def report(self, position: SourcePosition, message: str, suggestion: str = "") -> None:
         """Note a problem."""
@@ -69,7 +67,8 @@ def merge(layers: tuple[Layer, ...], root: Place) -> Merged:
     """Unite `layers`, bases before what extends them; `root` stands for the whole folder."""
     merged = Merged(root)
     for layer in layers:
-        merged.lost.extend(layer.broken_texts)
+        for text in layer.broken_texts:
+            merged.lost.update(_KEY_LIKE.findall(text))
     for layer in layers:
         for document in layer.documents:
             merged.problems.extend(document.problems)
@@ -93,7 +92,7 @@ def _add_document(merged: Merged, document: Document, *, settings: bool) -> None
         if key not in _KNOWN:
             meant = did_you_mean(key, _KNOWN)
             merged.report(where, f"unknown section {quoted(key)}", meant)
-            merged.unsure.add(meant or "*")
+            merged.lost.update(value if isinstance(value, dict) else ())
         elif key not in SECTIONS and not settings:
             merged.report(where, f"{quoted(key)} belongs in policy.yaml")
         elif key not in _PER_LAYER or key == "version":

@@ -54,10 +54,11 @@ def parse(files: Mapping[str, bytes], root: str, *, prefix: str = "") -> Policy:
         merged = merge(tuple(reading.layers), Place(settings, _Start()))
         if reading.incomplete:
             merged.unsure.add("*")
-        policy, problems = _build(merged)
-        _check_owner(merged, settings, present=reading.has_settings)
+        policy, problems = _build(merged, frozenset(problem.position for problem in reading.secrets))
+        of_files, merged.problems = merged.problems, []
+        _check_owner(merged, settings, document=reading.settings)
         check(merged)
-    found = _one_per_place((*reading.problems, *merged.problems), problems)
+    found = _one_per_place(reading.secrets, reading.problems, of_files, problems, merged.problems)
     if found or policy is None:
         raise PolicyErrors(found)
     policy._place = merged.place  # noqa: SLF001 - private to everybody but the parser
@@ -104,9 +105,10 @@ class _Reading:
     prefix: str
     layers: list[Layer] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    secrets: list[Problem] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     incomplete: bool = False
-    has_settings: bool = False
+    settings: Document | None = None
     _open: list[str] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
 
@@ -123,7 +125,7 @@ class _Reading:
             self._add_bases(own, folder)
         self._open.pop()
         self._done.add(folder)
-        self.has_settings = own is not None and not own.broken
+        self.settings = own
         self._check_version(own)
         broken = tuple(self._text(d.file) for d in documents if d.broken)
         self.layers.append(Layer(tuple(documents), broken, self.prefix + settings))
@@ -132,8 +134,7 @@ class _Reading:
         document = read_document(self.files[name], self.prefix + name)
         self.used.append(name)
         if not document.broken:
-            text = self._text(document.file)
-            self.problems.extend(find_secrets(document, text))
+            self.secrets.extend(find_secrets(document, self._text(document.file)))
         return document
 
     def _text(self, shown: str) -> str:
@@ -188,22 +189,22 @@ class _Reading:
             )
 
 
-def _check_owner(merged: Merged, settings: str, *, present: bool) -> None:
+def _check_owner(merged: Merged, settings: str, *, document: Document | None) -> None:
     start = SourcePosition(settings, 1, 1)
-    if not present and not merged.lost:
+    if document is None:
         merged.report(start, f"missing: a policy folder holds exactly one {SETTINGS_FILE}")
-    elif present and "owner" not in merged.values:
+    elif not document.broken and "owner" not in merged.values:
         merged.report(start, '"owner" is missing: the ownership mark of what this policy manages')
 
 
-def _build(merged: Merged) -> tuple[Policy | None, list[Problem]]:
+def _build(merged: Merged, secrets: frozenset[SourcePosition]) -> tuple[Policy | None, list[Problem]]:
     try:
         return Policy.model_validate(merged.values), []
     except ValidationError as error:
-        return None, complaints(error, merged.place)
+        return None, complaints(error, merged.place, secrets)
 
 
-def _one_per_place(*groups: tuple[Problem, ...] | list[Problem]) -> list[Problem]:
+def _one_per_place(*groups: list[Problem]) -> list[Problem]:
     found: dict[SourcePosition, Problem] = {}
     for group in groups:
         for problem in group:

@@ -56,7 +56,9 @@ def check_references(merged: Merged) -> None:
             if name not in known and not merged.may_be_lost(section, name):
                 on_key = path[-1] == _KEY
                 where = (key_position if on_key else value_position)(merged.place, tokens)
-                merged.report(where, f"unknown {noun} {quoted(name)}", did_you_mean(name, known))
+                merged.report(
+                    where, f"unknown {noun} {quoted(name)}", did_you_mean(name, (*known, *merged.lost))
+                )
     _check_cycles(merged, "roles", "includes")
     _check_cycles(merged, "teams", "parent")
 

@@ -10,7 +10,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, object]:
-    """The schema of one policy file. What needs the whole folder (names that point at each other) it cannot say."""
+    """The schema of one policy file; names that point into other files it takes as they are."""
     generated = Sections.model_json_schema()
     return {
         "$schema": _DIALECT,

@@ -36,11 +36,14 @@ NOT_APPLIED: Final[tuple[tuple[str, ...], ...]] = (
 
 
 def not_applied(merged: Merged) -> tuple[NotApplied, ...]:
-    """One line for each section, and for each field of an entry, that stands in the policy without effect."""
+    """One note for each section or field that stands in the policy without effect, at its first place."""
     found: list[NotApplied] = []
     for path in NOT_APPLIED:
         what = "section " + path[0] if len(path) == 1 else ".".join(part for part in path if part != "*")
-        found += [NotApplied(key_position(merged.place, at), what) for at in _find(merged.values, path, ())]
+        places = sorted(key_position(merged.place, at) for at in _find(merged.values, path, ()))
+        if places:
+            times = f" ({len(places)} times)" if len(places) > 1 else ""
+            found.append(NotApplied(places[0], what + times))
     return tuple(sorted(found))
 
 

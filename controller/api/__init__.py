@@ -1,0 +1,4 @@
+"""The controller over HTTP.
+
+Agents, Prometheus, health, the status page, and operators on the same machine.
+"""

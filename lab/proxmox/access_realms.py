@@ -1,0 +1,231 @@
+"""/access/domains (pve-access-control:src/PVE/API2/Domains.pm, PVE::SectionConfig)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lab.proxmox.checks import OnPath
+from lab.proxmox.errors import ApiError, while_locked
+from lab.proxmox.formats import split_list
+from lab.proxmox.methods import Call, Method
+from lab.proxmox.schema import Field, boolean, integer, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lab.proxmox.realms import Setting
+
+__all__ = ["METHODS"]
+
+_REALM = text("realm", max_length=32)
+_LONG = text(optional=True, max_length=4096)
+
+# Every property of every realm type; which ones a type takes says _OPTIONS.
+_PROPERTIES: Mapping[str, Field] = {
+    "comment": _LONG,
+    "default": boolean(),
+    "tfa": text(optional=True, max_length=128),
+    "acr-values": text(optional=True),
+    "autocreate": boolean(),
+    "client-id": text(optional=True, max_length=256),
+    "client-key": text(optional=True, max_length=256),
+    "groups-autocreate": boolean(),
+    "groups-claim": Field(optional=True, pattern=r"(?:[A-Za-z][A-Za-z0-9.\-_]*)", max_length=128),
+    "groups-overwrite": boolean(),
+    "issuer-url": text(optional=True, max_length=256),
+    "prompt": Field(optional=True, pattern=r"(?:none|login|consent|select_account|\S+)"),
+    "query-userinfo": boolean(),
+    "scopes": text(optional=True),
+    "username-claim": text(optional=True),
+    "base_dn": text(optional=True, max_length=256),
+    "bind_dn": text(optional=True, max_length=256),
+    "capath": text(optional=True),
+    "case-sensitive": boolean(),
+    "cert": text(optional=True),
+    "certkey": text(optional=True),
+    "domain": text(optional=True, max_length=256),
+    "filter": text(optional=True, max_length=2048),
+    "group_classes": text(optional=True),
+    "group_dn": text(optional=True, max_length=256),
+    "group_filter": text(optional=True, max_length=2048),
+    "group_name_attr": text(optional=True, max_length=256),
+    "mode": Field(optional=True, enum=("ldap", "ldaps", "ldap+starttls")),
+    "password": text(optional=True),
+    "port": integer(minimum=1, maximum=65535),
+    "secure": boolean(),
+    "server1": text(optional=True, max_length=256),
+    "server2": text(optional=True, max_length=256),
+    "sslversion": Field(optional=True, enum=("tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3")),
+    "sync-defaults-options": text(optional=True),
+    "sync_attributes": text(optional=True),
+    "user_attr": text(optional=True, max_length=256),
+    "user_classes": text(optional=True),
+    "verify": boolean(),
+}
+
+
+@dataclass(frozen=True)
+class _RealmType:
+    """What a realm type needs, what it takes beside, and what it never changes."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+
+_EVERY = ("comment", "default")
+_DIRECTORY = (
+    *("bind_dn", "capath", "case-sensitive", "cert", "certkey", "check-connection", "filter"),
+    *("group_classes", "group_dn", "group_filter", "group_name_attr", "mode", "port", "secure", "server2"),
+    *("sslversion", "sync-defaults-options", "sync_attributes", "tfa", "user_classes", "verify"),
+)
+_OPTIONS: Mapping[str, _RealmType] = {
+    "ad": _RealmType(("domain", "server1"), (*_EVERY, *_DIRECTORY, "base_dn")),
+    "ldap": _RealmType(("base_dn", "server1", "user_attr"), (*_EVERY, *_DIRECTORY)),
+    "openid": _RealmType(
+        ("client-id", "issuer-url"),
+        (
+            *_EVERY,
+            *("acr-values", "autocreate", "client-key", "groups-autocreate", "groups-claim"),
+            *("groups-overwrite", "prompt", "query-userinfo", "scopes", "username-claim"),
+        ),
+        ("username-claim",),
+    ),
+    "pam": _RealmType((), (*_EVERY, "tfa")),
+    "pve": _RealmType((), (*_EVERY, "tfa")),
+}
+_CREATED = {
+    "realm": _REALM,
+    "type": Field(enum=tuple(_OPTIONS)),
+    **_PROPERTIES,
+    "check-connection": boolean(),
+}
+_UPDATED = {
+    "realm": _REALM,
+    **{name: field for name, field in _PROPERTIES.items() if name != "username-claim"},
+    "check-connection": boolean(),
+    "digest": text(optional=True, max_length=64),
+    "delete": text("configid", optional=True, listed=True),
+}
+_MANAGE = OnPath("/access/realm", ("Realm.Allocate",))
+
+
+def list_realms(call: Call) -> object:
+    """What the login page shows."""
+    shown = []
+    for name, settings in call.center.realms.by_name.items():
+        row = {
+            "realm": name,
+            **{key: settings[key] for key in ("type", "comment", "default") if settings.get(key)},
+        }
+        if settings.get("tfa"):
+            row["tfa"] = str(settings["tfa"]).partition("type=")[2].partition(",")[0]
+        shown.append(row)
+    return shown
+
+
+def read_realm(call: Call) -> object:
+    """One realm; the digest is that of the whole configuration."""
+    realms, name = call.center.realms, call.params["realm"]
+    if name not in realms.by_name:
+        raise ApiError(f"domain '{name}' does not exist\n")
+    return {**realms.by_name[name], "digest": realms.digest()}
+
+
+def create_realm(call: Call) -> object:
+    """Add a realm of any type that is not built in."""
+    realms, params = call.center.realms, dict(call.params)
+    name, kind = params.pop("realm"), params["type"]
+    params.pop("password", None)
+    with while_locked("add auth server failed"):
+        if name in realms.by_name:
+            raise ApiError(f"domain '{name}' already exists\n")
+        if kind in {"pam", "pve"}:
+            raise ApiError(f"unable to create builtin type '{kind}'\n")
+        _refuse_check_connection(params, kind)
+        settings = _checked(kind, params)
+        for option in _OPTIONS[kind].required:
+            if option not in params:
+                raise ApiError(f"missing value for required option '{option}'\n")
+        _keep_one_default(call, settings)
+        realms.by_name[name] = settings
+        realms.settle()
+    return None
+
+
+def update_realm(call: Call) -> object:
+    """Change what is given; the only compare-and-set of this area is `digest`."""
+    realms, params = call.center.realms, dict(call.params)
+    with while_locked("update auth server failed"):
+        digest = params.pop("digest", "")
+        if digest and digest != realms.digest():
+            raise ApiError("detected modified configuration - file changed by other user? Try again.\n")
+        name = params.pop("realm")
+        kind = realms.type_of(name)
+        if kind is None:
+            raise ApiError(
+                "cannot lookup undefined type! at /usr/share/perl5/PVE/API2/Domains.pm line 261.\n"
+            )
+        _refuse_check_connection(params, kind)
+        deleted = split_list(params.pop("delete", ""))
+        if not deleted and not params:
+            raise ApiError("no options specified\n")
+        params.pop("password", None)
+        settings = _checked(kind, params)
+        for option in deleted:
+            realms.by_name[name].pop(option, None)
+        _keep_one_default(call, settings)
+        realms.by_name[name].update(settings)
+        realms.settle()
+    return None
+
+
+def delete_realm(call: Call) -> object:
+    """Remove a realm; its users stay. Built-in realms come back at once."""
+    realms, name = call.center.realms, call.params["realm"]
+    with while_locked("delete auth server failed"):
+        if name not in realms.by_name:
+            raise ApiError(f"authentication domain '{name}' does not exist\n")
+        del realms.by_name[name]
+        realms.settle()
+    return None
+
+
+def _refuse_check_connection(params: dict[str, str], kind: str) -> None:
+    if params.pop("check-connection", None) is not None and kind not in {"ad", "ldap"}:
+        raise ApiError("'check-connection' parameter can only be set for realms of type 'ldap' or 'ad'\n")
+
+
+def _checked(kind: str, params: Mapping[str, str]) -> dict[str, Setting]:
+    known = {*_OPTIONS[kind].required, *_OPTIONS[kind].optional}
+    settings: dict[str, Setting] = {}
+    for name, value in params.items():
+        if name == "type":
+            settings[name] = value
+            continue
+        if name not in known:
+            raise ApiError(f"unexpected property '{name}'\n")
+        settings[name] = int(value) if _PROPERTIES[name].kind in {"boolean", "integer"} else value
+    return settings
+
+
+def _keep_one_default(call: Call, settings: Mapping[str, Setting]) -> None:
+    if settings.get("default"):
+        for other in call.center.realms.by_name.values():
+            other.pop("default", None)
+
+
+METHODS = (
+    Method("GET", "/access/domains", list_realms, open_to="world"),
+    Method("POST", "/access/domains", create_realm, _CREATED, _MANAGE),
+    Method(
+        "GET",
+        "/access/domains/{realm}",
+        read_realm,
+        {"realm": _REALM},
+        replace(_MANAGE, privileges=("Realm.Allocate", "Sys.Audit"), any_of=True),
+    ),
+    Method("PUT", "/access/domains/{realm}", update_realm, _UPDATED, _MANAGE),
+    Method("DELETE", "/access/domains/{realm}", delete_realm, {"realm": _REALM}, _MANAGE),
+)

@@ -1,0 +1,27 @@
+"""Every method that the simulator has, in the order in which paths are tried."""
+
+from __future__ import annotations
+
+from lab.proxmox import (
+    access_acl,
+    access_groups,
+    access_login,
+    access_realms,
+    access_roles,
+    access_tokens,
+    access_users,
+    version,
+)
+
+__all__ = ["METHODS"]
+
+METHODS = (
+    *version.METHODS,
+    *access_login.METHODS,
+    *access_users.METHODS,
+    *access_tokens.METHODS,
+    *access_groups.METHODS,
+    *access_roles.METHODS,
+    *access_acl.METHODS,
+    *access_realms.METHODS,
+)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.plan.change import Change
     from controller.policy.model import Policy
 
-__all__ = ["Planner", "Sight", "Standing", "System"]
+__all__ = ["Memory", "Planner", "Sight", "Standing", "System", "refusals"]
 
 
 @dataclass(frozen=True)
@@ -61,31 +61,39 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Planner:
-    """Makes plans from policies; writes nothing and keeps nothing.
+class Memory:
+    """What we remember of earlier passes.
 
     `known` tells whether our own record or an earlier commit knows an object (system, section, key): the
-    second half of what prune needs. `limits` are the effective brakes, `today` the date (UTC) of the
-    pass.
+    second half of what prune needs. `limits` are the effective brakes, the last applied commit's among
+    them.
     """
 
-    systems: Sequence[System]
     limits: Limits
-    today: date
     known: Callable[[str, str, str], bool]
 
-    def plan(self, policy: Policy, targets: Sequence[str] = ()) -> Plan:
-        """Observe, then compare."""
-        return self.compare(policy, self.observe(policy), targets)
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes plans from policies; writes nothing and keeps nothing. `today` is the date (UTC) of the pass."""
+
+    systems: Sequence[System]
+    today: date
 
     def observe(self, policy: Policy) -> dict[str, Sight]:
         """Read every system once, whole. What goes wrong becomes a gap."""
+
+        def look(system: System) -> Sight:
+            return _observe(system, self.context(system, policy))
+
         with ThreadPoolExecutor(max(1, len(self.systems)), thread_name_prefix="observe") as pool:
-            sights = pool.map(lambda system: _observe(system, self.context(system, policy)), self.systems)
+            sights = pool.map(look, self.systems)
             return dict(zip((system.name for system in self.systems), sights, strict=True))
 
-    def compare(self, policy: Policy, sights: Mapping[str, Sight], targets: Sequence[str] = ()) -> Plan:
-        """The plan for what was seen. Pure but for `known`, which is asked only about prunes."""
+    def compare(
+        self, policy: Policy, sights: Mapping[str, Sight], memory: Memory, targets: Sequence[str] = ()
+    ) -> Plan:
+        """The plan for what was seen. Pure but for `memory.known`, which is asked only about prunes."""
         changes: list[Change] = []
         reported: list[Report] = []
         populations: dict[str, int] = {}
@@ -93,8 +101,10 @@ class Planner:
             for resource in system.resources:
                 if resource.section not in sights[system.name].observed:
                     continue
-                found = self._diff(system, resource, policy, sights[system.name])
-                made, notes = self._narrowed(resource, found, policy)
+                context = self.context(system, policy, memory.limits.delete_after_days or 0)
+                observed = sights[system.name].observed[resource.section]
+                found = resource.diff(observed, resource.desired(policy, context), context)
+                made, notes = _narrowed(resource, found, policy, memory)
                 changes += made
                 reported += notes
                 populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
@@ -106,16 +116,21 @@ class Planner:
             reported=tuple(reported),
             instances=MappingProxyType({system.name: system.address for system in self.systems}),
             scope=tuple(sorted(targets or sections)),
-            limits=self.limits.to_json(),
+            limits=memory.limits.to_json(),
             populations=MappingProxyType(populations),
         )
 
-    def refusals(self, plan: Plan, sights: Mapping[str, Sight]) -> tuple[Refusal, ...]:
-        """The brakes that hold this plan; empty when it may be applied."""
-        ourselves = frozenset[str]().union(*(sight.ourselves for sight in sights.values()))
-        return check(plan, self.limits, ourselves=ourselves)
+    def named(self, policy: Policy) -> dict[str, list[str]]:
+        """The keys that this policy names, by `system/section`: what later passes may prune."""
+        return {
+            f"{system.name}/{resource.section}": sorted(
+                resource.desired(policy, self.context(system, policy))
+            )
+            for system in self.systems
+            for resource in system.resources
+        }
 
-    def context(self, system: System, policy: Policy) -> Context:
+    def context(self, system: System, policy: Policy, delete_after_days: int = 0) -> Context:
         """What the resources of a system may know in this pass."""
         return Context(
             system=system.name,
@@ -124,24 +139,27 @@ class Planner:
             today=self.today,
             role_names=frozenset(policy.roles),
             adopted_roles=frozenset(name for name, role in policy.roles.items() if role.adopt),
-            delete_after_days=self.limits.delete_after_days or 0,
+            delete_after_days=delete_after_days,
             unlisted=policy.unlisted.users,
             only_cluster=system.only_cluster,
         )
 
-    def _diff(self, system: System, resource: Resource, policy: Policy, sight: Sight) -> Difference:
-        context = self.context(system, policy)
-        return resource.diff(sight.observed[resource.section], resource.desired(policy, context), context)
 
-    def _narrowed(
-        self, resource: Resource, found: Difference, policy: Policy
-    ) -> tuple[list[Change], list[Report]]:
-        pruned, foreign = known_prunes(found.prunes, self.known)
-        changes = without_ignored([*found.changes, *pruned], policy)
-        reported = [*found.reported, *foreign]
-        if policy.modes.get(resource.mode or resource.section) == "report":  # type: ignore[call-overload]
-            return [], reported + only_reported(changes)
-        return changes, reported
+def refusals(plan: Plan, sights: Mapping[str, Sight], limits: Limits) -> tuple[Refusal, ...]:
+    """The brakes that hold this plan; empty when it may be applied."""
+    ourselves = frozenset[str]().union(*(sight.ourselves for sight in sights.values()))
+    return check(plan, limits, ourselves=ourselves)
+
+
+def _narrowed(
+    resource: Resource, found: Difference, policy: Policy, memory: Memory
+) -> tuple[list[Change], list[Report]]:
+    pruned, foreign = known_prunes(found.prunes, memory.known)
+    changes = without_ignored([*found.changes, *pruned], policy)
+    reported = [*found.reported, *foreign]
+    if policy.modes.get(resource.mode or resource.section) == "report":  # type: ignore[call-overload]
+        return [], reported + only_reported(changes)
+    return changes, reported
 
 
 def _observe(system: System, context: Context) -> Sight:

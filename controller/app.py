@@ -1,0 +1,189 @@
+"""Where the controller is put together: the only place that builds clients, planner, applier and store.
+
+Everything is imported where it is used, so that a command pays for what it needs and no more.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.errors import Refused
+from controller.plan.brakes import DEFAULT_LIMITS, strictest
+from controller.reconcile.limits import limits_of
+from controller.reconcile.planner import Planner, Standing, System
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from controller.clients.keycloak import KeycloakReader
+    from controller.clients.keycloak_connection import KeycloakAccess
+    from controller.config import Configuration, Keycloak
+    from controller.plan.brakes import Limits
+    from controller.policy.model import Policy
+    from controller.reconcile.applier import Applier, Target
+    from controller.reconcile.passes import Planned
+    from controller.reconcile.planner import Memory
+    from controller.store import Store
+
+__all__ = ["Controller", "keycloak_standing"]
+
+_KEYCLOAK_CONCURRENCY = 16
+_SQLITE = "sqlite:///"
+
+
+class Controller:
+    """One controller's parts, built when asked for and closed together. Not for several threads at once."""
+
+    def __init__(self, configuration: Configuration, *, clock: Callable[[], float] = time.time) -> None:
+        self.configuration = configuration
+        self._clock = clock
+        self._open = ExitStack()
+        self._store: Store | None = None
+        self._readers: dict[str, KeycloakReader] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def check_owner(self, policy: Policy) -> None:
+        """Raise Refused for a policy whose ownership mark controller.yaml does not allow."""
+        owners = ", ".join(self.configuration.owners)
+        if policy.owner not in self.configuration.owners:
+            raise Refused(
+                f"the policy is owned by {policy.owner!r}; this controller acts for {owners or 'nobody'}",
+                hint="add it to owners in controller.yaml",
+            )
+
+    def planner(self, policy: Policy) -> Planner:
+        """A planner over every system that controller.yaml names; its clients cannot write."""
+        return Planner(self._systems(policy), datetime.fromtimestamp(self._clock(), UTC).date())
+
+    def plan(self, policy: Policy, targets: Sequence[str] = ()) -> Planned:
+        """Observe and plan; the store is read meanwhile."""
+        from controller.reconcile.passes import plan_pass
+
+        self.check_owner(policy)
+        with ThreadPoolExecutor(1, thread_name_prefix="memory") as pool:
+            memory: Future[Memory] = pool.submit(self.memory, policy)
+            return plan_pass(self.planner(policy), policy, memory.result, targets)
+
+    def memory(self, policy: Policy) -> Memory:
+        """What earlier passes left; a store that was never written is not made by reading."""
+        from controller.reconcile.memory import remember
+
+        store = self.store() if self._has_store() else None
+        return remember(store, floor=self.floor(), given=limits_of(policy.limits))
+
+    def floor(self) -> Limits:
+        """The brakes that no policy loosens."""
+        given = limits_of(self.configuration.limits)
+        is_silent = given.count is None and given.share is None
+        return strictest([given, DEFAULT_LIMITS]) if is_silent else given
+
+    def applier(self, policy: Policy) -> Applier:
+        """An applier with clients that write."""
+        from controller.reconcile.applier import Applier
+
+        return Applier(self._targets(policy))
+
+    def store(self) -> Store:
+        """The store, opened once; its folder is made where it is missing, readable by us alone."""
+        if self._store is None:
+            from controller.store import Store
+
+            url = self.configuration.store_url
+            if url.startswith(_SQLITE):
+                Path(url.removeprefix(_SQLITE)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store = Store.open(url, chain=self.configuration.instance, clock=self._clock)
+            self._open.callback(self._store.close)
+        return self._store
+
+    def _has_store(self) -> bool:
+        url = self.configuration.store_url
+        return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()
+
+    def _systems(self, policy: Policy) -> list[System]:
+        systems: list[System] = []
+        settings = self.configuration.keycloak
+        if settings is not None and policy.realm is not None:
+            systems.append(self._keycloak_system(settings, policy.realm.name))
+        return systems
+
+    def _keycloak_system(self, settings: Keycloak, realm: str) -> System:
+        from controller.resources.table import KEYCLOAK
+
+        reader = self._keycloak_reader(settings, realm)
+        return System(
+            name="keycloak",
+            address=f"{settings.url.rstrip('/')}/realms/{realm}",
+            realm=realm,
+            reader=reader,
+            resources=KEYCLOAK,
+            standing=lambda: keycloak_standing(reader, is_own_realm=settings.auth_realm == realm),
+        )
+
+    def _keycloak_reader(self, settings: Keycloak, realm: str) -> KeycloakReader:
+        if realm not in self._readers:
+            from controller.clients.keycloak import KeycloakReader
+
+            self._readers[realm] = self._open.enter_context(
+                KeycloakReader(self._keycloak_access(settings), realm)
+            )
+        return self._readers[realm]
+
+    def _keycloak_access(self, settings: Keycloak) -> KeycloakAccess:
+        from controller.clients.keycloak_connection import KeycloakAccess
+
+        configuration = self.configuration
+        return KeycloakAccess(
+            url=settings.url,
+            auth_realm=settings.auth_realm,
+            client_id=settings.client_id or "admin-cli",
+            client_secret=configuration.secret(settings.client_secret_file)
+            if settings.client_secret_file
+            else "",
+            username=settings.username,
+            password=configuration.secret(settings.password_file) if settings.password_file else "",
+            ca_file=configuration.file(settings.ca_file) if settings.ca_file else None,
+        )
+
+    def _targets(self, policy: Policy) -> list[Target]:
+        targets: list[Target] = []
+        settings = self.configuration.keycloak
+        if settings is not None and policy.realm is not None:
+            targets.append(self._keycloak_target(settings, policy.realm.name))
+        return targets
+
+    def _keycloak_target(self, settings: Keycloak, realm: str) -> Target:
+        from controller.clients.keycloak_writer import KeycloakWriter
+        from controller.reconcile.applier import Target
+        from controller.resources.table import KEYCLOAK
+
+        writer = self._open.enter_context(KeycloakWriter(self._keycloak_access(settings), realm))
+        return Target("keycloak", writer, KEYCLOAK, _KEYCLOAK_CONCURRENCY)
+
+
+def keycloak_standing(reader: KeycloakReader, *, is_own_realm: bool) -> Standing:
+    """Whether our account may read the realm whole, and which of its users we are.
+
+    Who may manage may view (Keycloak, AdminPermissionEvaluator). In a realm that is not there yet nobody
+    has rights.
+    """
+    rights = reader.rights()
+    ourselves = frozenset({f"keycloak/users/{rights.username}"}) if is_own_realm else frozenset[str]()
+    if not rights.roles and rights.create_realm and reader.realm() is None:
+        return Standing(ourselves=ourselves)
+    missing = [
+        f"view-{thing} of the realm {reader.realm_name}"
+        for thing in ("realm", "users")
+        if not rights.roles & {f"view-{thing}", f"manage-{thing}"}
+    ]
+    return Standing(tuple(missing), ourselves)

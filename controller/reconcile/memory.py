@@ -1,0 +1,120 @@
+"""What earlier passes left in the store, as planning needs it: whose objects are, which limits were in force.
+
+A pass stores, beside its plan, the names that its policy had and the limits it gave (`remembered`). So a
+crash between a write and its outcome loses nothing: the name stands in the stored pass, and prune may
+rely on it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from controller.plan.brakes import Limits, strictest
+from controller.reconcile.planner import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from controller.plan.plan import Plan
+
+__all__ = ["OutcomeRecord", "RunRecord", "StoreRecord", "remember", "remembered"]
+
+_LATEST = 50
+"""How many passes back a name is looked for; older ones have outcomes of their own."""
+
+
+class RunRecord(Protocol):
+    """One stored pass."""
+
+    @property
+    def plan(self) -> str:
+        """What `remembered` made of it, or ""."""
+        ...
+
+    @property
+    def result(self) -> str | None:
+        """done, partial, failed or refused; None while it runs or where it was killed."""
+        ...
+
+
+class OutcomeRecord(Protocol):
+    """The outcomes of the store."""
+
+    def owned_names(self, system: str, section: str) -> frozenset[str]:
+        """The keys that an outcome of ours created, adopted or altered, and none deleted since."""
+        ...
+
+
+class _Runs(Protocol):
+    def latest(self, limit: int) -> Sequence[Any]: ...
+
+
+class StoreRecord(Protocol):
+    """The store, as far as planning reads it."""
+
+    @property
+    def runs(self) -> _Runs:
+        """The passes."""
+        ...
+
+    @property
+    def outcomes(self) -> OutcomeRecord:
+        """What became of changes."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Record:
+    store: StoreRecord
+
+    @cached_property
+    def passes(self) -> list[Mapping[str, Any]]:
+        """The stored passes that say what their policy was, newest first; refused ones applied nothing."""
+        runs = [run for run in self.store.runs.latest(_LATEST) if run.result != "refused" and run.plan]
+        read = (json.loads(run.plan) for run in runs)
+        return [one for one in read if "named" in one]
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        return frozenset(
+            f"{place}/{key}" for one in self.passes for place, keys in one["named"].items() for key in keys
+        )
+
+    def limits(self) -> Limits:
+        return _read_limits(self.passes[0]["policy_limits"]) if self.passes else Limits()
+
+    def knows(self, system: str, section: str, key: str) -> bool:
+        return (
+            key in self.store.outcomes.owned_names(system, section)
+            or f"{system}/{section}/{key}" in self.named
+        )
+
+
+def remember(store: StoreRecord | None, *, floor: Limits, given: Limits) -> Memory:
+    """The memory of a pass:
+
+    `floor` from controller.yaml, `given` by the new policy, the rest from the store.
+    """
+    if store is None:
+        return Memory(strictest([floor, given]), lambda _system, _section, _key: False)
+    record = _Record(store)
+    return Memory(strictest([floor, given, record.limits()]), record.knows)
+
+
+def remembered(plan: Plan, named: Mapping[str, Sequence[str]], given: Limits) -> str:
+    """A pass as the store keeps it: the plan, the names in its policy, the limits that its policy gave."""
+    return json.dumps({**plan.to_json(), "named": dict(named), "policy_limits": given.to_json()})
+
+
+def _read_limits(stored: Mapping[str, Any]) -> Limits:
+    deletes = stored["max_deletes"]
+    return Limits(
+        count=deletes["count"],
+        share=None if deletes["share"] is None else Fraction(deletes["share"]),
+        delete_after_days=stored["delete_after_days"],
+        protected=frozenset(stored["protected_users"]),
+    )

@@ -10,6 +10,13 @@ from lab.proxmox import (
     access_roles,
     access_tokens,
     access_users,
+    backup_jobs,
+    cluster,
+    guests,
+    node_tasks,
+    pools,
+    power,
+    storage,
     version,
 )
 
@@ -24,4 +31,11 @@ METHODS = (
     *access_roles.METHODS,
     *access_acl.METHODS,
     *access_realms.METHODS,
+    *pools.METHODS,
+    *cluster.METHODS,
+    *backup_jobs.METHODS,
+    *guests.METHODS,
+    *power.METHODS,
+    *node_tasks.METHODS,
+    *storage.METHODS,
 )

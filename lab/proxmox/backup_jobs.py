@@ -1,0 +1,174 @@
+"""/cluster/backup (pve-manager:PVE/API2/Backup.pm, PVE/Jobs/VZDump.pm). Schedules are kept, not run."""
+
+from __future__ import annotations
+
+import uuid
+
+from lab.proxmox.checks import OnPath
+from lab.proxmox.errors import ApiError, wrong_parameters
+from lab.proxmox.formats import split_list
+from lab.proxmox.methods import Call, Method
+from lab.proxmox.schema import Field, Schema, boolean, integer, text
+
+__all__ = ["METHODS"]
+
+_READ = OnPath("/", ("Sys.Audit",))
+_MANAGE = OnPath("/", ("Sys.Modify",))
+_ID = text(max_length=50)
+_NUMBERS = frozenset(
+    {"all", "enabled", "repeat-missed", "protected", "remove", "quiet", "stdexcludes", "stop", "stopwait"}
+    | {"bwlimit", "ionice", "lockwait", "pigz", "zstd", "pbs-change-detection"}
+)
+_OPTIONS: Schema = {
+    "all": boolean(),
+    "bwlimit": integer(minimum=0),
+    "comment": text(optional=True, max_length=512),
+    "compress": Field(optional=True, enum=("0", "1", "gzip", "lzo", "zstd")),
+    "dow": text(optional=True),
+    "enabled": boolean(),
+    "exclude": text("vmid", optional=True, listed=True),
+    "fleecing": text(optional=True),
+    "ionice": integer(minimum=0, maximum=8),
+    "lockwait": integer(minimum=0),
+    "mailnotification": Field(optional=True, enum=("always", "failure")),
+    "mailto": text(optional=True),
+    "mode": Field(optional=True, enum=("snapshot", "suspend", "stop")),
+    "node": text("node", optional=True),
+    "notes-template": text(optional=True, max_length=1024, requires="storage"),
+    "notification-mode": Field(optional=True, enum=("auto", "legacy-sendmail", "notification-system")),
+    "performance": text(optional=True),
+    "pool": text(optional=True),
+    "protected": boolean(requires="storage"),
+    "prune-backups": text(optional=True),
+    "quiet": boolean(),
+    "remove": boolean(),
+    "repeat-missed": boolean(),
+    "schedule": text(optional=True, max_length=128),
+    "starttime": Field(optional=True, pattern=r"\d{1,2}:\d{1,2}"),
+    "stdexcludes": boolean(),
+    "storage": text("storageid", optional=True),
+    "vmid": text("vmid", optional=True, listed=True),
+    "zstd": integer(),
+}
+
+
+def list_jobs(call: Call) -> object:
+    """All jobs, with the instant of their next run."""
+    next_run = int(call.center.now()) // 86400 * 86400 + 86400
+    return [{**job, "next-run": next_run} for job in call.center.backup_jobs.values()]
+
+
+def read_job(call: Call) -> object:
+    """One job."""
+    name = call.params["id"]
+    if name not in call.center.backup_jobs:
+        raise wrong_parameters({"id": f"No such job '{name}'"})
+    return call.center.backup_jobs[name]
+
+
+def create_job(call: Call) -> object:
+    """Create a job; the storage need not exist."""
+    params = dict(call.params)
+    name = params.pop("id", None) or str(uuid.uuid4())
+    _check_selection(params)
+    if name in call.center.backup_jobs:
+        raise ApiError(f"Job '{name}' already exists\n")
+    call.center.backup_jobs[name] = {"id": name, "type": "vzdump", "enabled": 1, **_typed(params)}
+    return None
+
+
+def update_job(call: Call) -> object:
+    """Change what is given; another selection of guests replaces the former one."""
+    params, jobs = dict(call.params), call.center.backup_jobs
+    name = params.pop("id")
+    if name not in jobs:
+        raise ApiError("no such vzdump job\n")
+    changed = dict(jobs[name])
+    for option in split_list(params.pop("delete", "")):
+        if option not in _OPTIONS:
+            raise _inside({"delete": f"unknown option '{option}'"})
+        changed.pop(option, None)
+    selection = next((kind for kind in ("vmid", "all", "pool") if kind in params), None)
+    if selection is not None:
+        for other in ({"vmid", "all", "pool", "exclude"} - {selection}) - params.keys():
+            changed.pop(other, None)
+    changed.update(_typed(params))
+    _check_selection({key: str(value) for key, value in changed.items()})
+    jobs[name] = changed
+    return None
+
+
+def delete_job(call: Call) -> object:
+    """Delete a job."""
+    if call.center.backup_jobs.pop(call.params["id"], None) is None:
+        raise _inside({"id": f"No such job '{call.params['id']}'"})
+    return None
+
+
+def _inside(errors: dict[str, str]) -> ApiError:
+    """A parameter error that upstream raises under its lock, where it becomes a plain failure."""
+    return ApiError(wrong_parameters(errors).as_text())
+
+
+def _check_selection(params: dict[str, str]) -> None:
+    if params.get("all", "0") == "0" and not params.get("vmid") and not params.get("pool"):
+        raise _inside({"vmid": "property is missing"})
+    if params.get("all", "0") == "1":
+        for other in ("vmid", "pool"):
+            if params.get(other):
+                raise _inside({"all": f"option conflicts with option '{other}'"})
+    elif params.get("vmid") and params.get("pool"):
+        raise _inside({"pool": "option conflicts with option 'vmid'"})
+    if params.get("exclude") and params.get("vmid"):
+        raise _inside({"exclude": "option conflicts with option 'vmid'"})
+
+
+def _typed(params: dict[str, str]) -> dict[str, object]:
+    typed: dict[str, object] = {}
+    for name, value in params.items():
+        if name == "prune-backups":
+            typed[name] = dict(part.partition("=")[::2] for part in value.split(","))
+        else:
+            typed[name] = int(value) if name in _NUMBERS else value
+    return typed
+
+
+def show_included(call: Call) -> object:
+    """The guests that a job takes; the lab's have no disks."""
+    job = read_job(call)
+    children = []
+    for vmid in sorted(_included(call, job if isinstance(job, dict) else {})):
+        guest = call.center.environment.guests[vmid]
+        name = (guest.config or {}).get("name", f"VM{vmid}")
+        children.append({"children": [], "id": str(vmid), "leaf": 1, "name": name, "type": guest.type})
+    return {"children": children}
+
+
+def _included(call: Call, job: dict[str, object]) -> set[int]:
+    guests = set(call.center.environment.guests)
+    if job.get("all"):
+        chosen = guests - set(map(int, split_list(str(job.get("exclude", "")))))
+    elif job.get("pool"):
+        pool = call.center.accounts.pools.get(str(job["pool"]))
+        if pool is None:
+            raise ApiError(f"pool '{job['pool']}' does not exist\n")
+        chosen = pool.vms & guests
+    else:
+        chosen = set(map(int, split_list(str(job.get("vmid", ""))))) & guests
+    return {vmid for vmid in chosen if call.rights.check(call.who, f"/vms/{vmid}", ("VM.Audit",), quiet=True)}
+
+
+METHODS = (
+    Method("GET", "/cluster/backup", list_jobs, check=_READ),
+    Method("POST", "/cluster/backup", create_job, {"id": _ID.maybe(), **_OPTIONS}, _MANAGE),
+    Method("GET", "/cluster/backup/{id}", read_job, {"id": _ID}, _READ),
+    Method(
+        "PUT",
+        "/cluster/backup/{id}",
+        update_job,
+        {"id": _ID, **_OPTIONS, "delete": text("configid", optional=True, listed=True)},
+        _MANAGE,
+    ),
+    Method("DELETE", "/cluster/backup/{id}", delete_job, {"id": _ID}, _MANAGE),
+    Method("GET", "/cluster/backup/{id}/included_volumes", show_included, {"id": _ID}, _READ),
+)

@@ -1,0 +1,210 @@
+"""Lists, status and configuration of guests (qemu-server:src/PVE/API2/Qemu.pm, QemuServer.pm)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lab.proxmox.accounts import ROOT
+from lab.proxmox.checks import OnPath
+from lab.proxmox.errors import ApiError, wrong_parameters
+from lab.proxmox.formats import split_list
+from lab.proxmox.methods import Call, Method
+from lab.proxmox.schema import Field, Schema, boolean, integer, number, text
+
+if TYPE_CHECKING:
+    from lab.proxmox.environment import Guest
+
+__all__ = ["GUEST", "METHODS", "NODE", "check_lock", "configured_guest", "find_guest"]
+
+NODE = text("node")
+GUEST = {"node": NODE, "vmid": Field(kind="integer", format="vmid", minimum=100, maximum=999_999_999)}
+_MIB = 2**20
+_NUMBERS_IN_CONFIG = frozenset(
+    {"cores", "sockets", "vcpus", "balloon", "shares", "cpuunits", "template", "onboot", "protection", "numa"}
+    | {"kvm", "acpi", "tablet", "freeze", "autostart", "localtime"}
+)
+_PRESSURES = ("cpufull", "cpusome", "iofull", "iosome", "memoryfull", "memorysome")
+_CONFIG_PRIVILEGES = tuple(
+    f"VM.Config.{area}"
+    for area in ("Disk", "CDROM", "CPU", "Memory", "Network", "HWType", "Options", "Cloudinit")
+)
+_NEEDED_FOR = {
+    **dict.fromkeys(("cores", "sockets", "cpu", "cpulimit", "cpuunits", "vcpus", "numa", "affinity"), "CPU"),
+    **dict.fromkeys(("memory", "balloon", "shares"), "Memory"),
+    **dict.fromkeys(("machine", "scsihw", "vga", "kvm", "acpi", "tablet", "bios", "ostype"), "HWType"),
+    "cdrom": "CDROM",
+}
+
+
+def find_guest(call: Call) -> Guest | None:
+    """The guest that the path names, where it is on that node and has a configuration."""
+    guest = call.center.environment.guests.get(int(call.params["vmid"]))
+    if guest is None or guest.node != call.params["node"] or guest.config is None or guest.type != "qemu":
+        return None
+    return guest
+
+
+def configured_guest(call: Call) -> tuple[Guest, dict[str, str]]:
+    """The guest and its configuration; raises upstream's error where there is none on the node."""
+    guest = find_guest(call)
+    if guest is None or guest.config is None:
+        path = f"nodes/{call.params['node']}/qemu-server/{call.params['vmid']}.conf"
+        raise ApiError(f"Configuration file '{path}' does not exist\n")
+    return guest, guest.config
+
+
+def check_lock(config: dict[str, str]) -> None:
+    """Raise upstream's error where an operation has locked the guest."""
+    if config.get("lock"):
+        raise ApiError(f"VM is locked ({config['lock']})\n")
+
+
+def list_guests(call: Call) -> object:
+    """The virtual machines of a node that the caller may see."""
+    rows = []
+    for guest in call.center.environment.guests.values():
+        on_node = guest.node == call.params["node"] and guest.type == "qemu" and guest.config is not None
+        if on_node and call.rights.check(call.who, f"/vms/{guest.vmid}", ("VM.Audit",), quiet=True):
+            rows.append(_status(call, guest))
+    return rows
+
+
+def show_status(call: Call) -> object:
+    """What a guest does now; a paused one shows as running, and as paused only in `qmpstatus`."""
+    guest, config = configured_guest(call)
+    managed = guest.vmid in call.center.environment.ha_managed
+    status = _status(call, guest)
+    status["qmpstatus"] = guest.state
+    status["ha"] = {"managed": 1, "state": None} if managed else {"managed": 0}
+    if config.get("agent", "0").split(",")[0].removeprefix("enabled=") == "1":
+        status["agent"] = 1
+    if config.get("vga", "").startswith("qxl"):
+        status["spice"] = 1
+    return status
+
+
+def _status(call: Call, guest: Guest) -> dict[str, object]:
+    config = guest.config or {}
+    memory = int(config.get("memory", "512")) * _MIB
+    cores = int(config.get("sockets", "1")) * int(config.get("cores", "1"))
+    status: dict[str, object] = {
+        "vmid": guest.vmid,
+        "name": config.get("name", f"VM{guest.vmid}"),
+        "status": "running" if guest.is_running else "stopped",
+        "cpus": min(cores, int(config.get("vcpus", cores))),
+        "maxmem": memory,
+        **dict.fromkeys(("cpu", "mem", "memhost", "disk", "maxdisk", "netin", "netout", "uptime"), 0),
+    }
+    if "balloon" in config and config["balloon"] != "0":
+        status |= {"balloon_min": int(config["balloon"]) * _MIB, "shares": int(config.get("shares", "1000"))}
+    for name in ("lock", "tags"):
+        if config.get(name):
+            status[name] = config[name]
+    if config.get("template") == "1":
+        status["template"] = 1
+    if any(re.fullmatch(r"serial\d", name) for name in config):
+        status["serial"] = 1
+    if guest.is_running:
+        started = guest.started_at or call.center.now() - 3600
+        status |= {"pid": guest.process or 1000 + guest.vmid, "uptime": int(call.center.now() - started)}
+        status |= {"cpu": 0.01, "mem": memory // 2, "memhost": memory // 2}
+        status |= {f"pressure{name}": 0 for name in _PRESSURES}
+    return status
+
+
+def show_config(call: Call) -> object:
+    """The configuration; its digest is what `PUT` compares."""
+    guest, config = configured_guest(call)
+    shown: dict[str, object] = {
+        name: int(value) if name in _NUMBERS_IN_CONFIG else value for name, value in config.items()
+    }
+    if "description" in shown:
+        shown["description"] = f"{shown['description']}\n"
+    return {**shown, "digest": guest.digest()}
+
+
+def update_config(call: Call) -> object:
+    """Change options and remove those listed in `delete`; a digest that no longer holds is refused."""
+    params = {name: value for name, value in call.params.items() if name not in {"node", "vmid"}}
+    digest, skip = params.pop("digest", ""), params.pop("skiplock", "0") == "1"
+    if skip and call.who != ROOT:
+        raise wrong_parameters({"skiplock": "Only root may use this option."})
+    params.pop("force", None)
+    deleted = split_list(params.pop("delete", ""))
+    if not params and not deleted:
+        raise ApiError("no options specified\n")
+    for option in (*params, *deleted):
+        area = _NEEDED_FOR.get(option, "Network" if option.startswith("net") else "Options")
+        call.rights.check(call.who, f"/vms/{call.params['vmid']}", (f"VM.Config.{area}",))
+    guest, config = configured_guest(call)
+    if digest and digest != guest.digest():
+        raise ApiError("checksum mismatch (file change by other user?)\n")
+    if not skip:
+        check_lock(config)
+    for option in deleted:
+        config.pop(option, None)
+    config.update(params)
+    return None
+
+
+_OPTIONS: Schema = {
+    **{name: text(optional=True) for name in ("agent", "args", "boot", "cpu", "hotplug", "lock", "machine")},
+    **{
+        name: text(optional=True) for name in ("memory", "net0", "net1", "ostype", "scsihw", "startup", "vga")
+    },
+    **{name: boolean() for name in ("acpi", "autostart", "freeze", "kvm", "numa", "onboot", "protection")},
+    **{name: boolean() for name in ("tablet", "template")},
+    "name": Field(optional=True, pattern=r"([a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?\.?)+"),
+    "description": text(optional=True, max_length=8192),
+    "tags": text(optional=True),
+    "cores": integer(minimum=1),
+    "sockets": integer(minimum=1),
+    "vcpus": integer(minimum=1),
+    "balloon": integer(minimum=0),
+    "shares": integer(minimum=0, maximum=50000),
+    "cpuunits": integer(minimum=1, maximum=262144),
+    "cpulimit": number(minimum=0, maximum=128),
+}
+
+METHODS = (
+    Method(
+        "GET",
+        "/nodes/{node}/qemu",
+        list_guests,
+        {"node": NODE, "full": boolean()},
+        open_to="all",
+        proxied=True,
+    ),
+    Method(
+        "GET",
+        "/nodes/{node}/qemu/{vmid}/status/current",
+        show_status,
+        GUEST,
+        OnPath("/vms/{vmid}", ("VM.Audit",)),
+        proxied=True,
+    ),
+    Method(
+        "GET",
+        "/nodes/{node}/qemu/{vmid}/config",
+        show_config,
+        {**GUEST, "current": boolean(), "snapshot": text("configid", optional=True, max_length=40)},
+        OnPath("/vms/{vmid}", ("VM.Audit",)),
+        proxied=True,
+    ),
+    Method(
+        "PUT",
+        "/nodes/{node}/qemu/{vmid}/config",
+        update_config,
+        {
+            **GUEST,
+            **_OPTIONS,
+            "delete": text("configid", optional=True, listed=True),
+            "digest": text(optional=True, max_length=64),
+            "force": boolean(),
+            "skiplock": boolean(),
+        },
+        OnPath("/vms/{vmid}", _CONFIG_PRIVILEGES, any_of=True),
+        proxied=True,
+    ),
+)

@@ -32,7 +32,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "verify",
         help="verify a delivery, or published vectors, without running anything",
-        description="Say whether a host would accept a delivery: accepted, or refused and the reason (exit 3). "
+        description="Say whether a host would accept a delivery: accepted, or refused and why (exit 3). "
         "Nothing is run and nothing is remembered.",
     )
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the delivery")

@@ -120,7 +120,6 @@ def matches() -> list[Case]:
 def signatures() -> list[Case]:
     """Every signature must hold, in the namespace that its person may use."""
     approved = SAM.sign(PAYLOAD, APPROVES)
-    rsa = RECORDED["keys"]["rsa"]["signatures"]["steward-approve@steward sha512"]
     broken = {
         "by_nobody": EVE.sign(PAYLOAD, APPROVES),
         "of_other_bytes": SAM.sign(PAYLOAD + b" ", APPROVES),
@@ -142,7 +141,6 @@ def signatures() -> list[Case]:
         "blob_cut": armor(_blob(approved)[:-1]),
         "security_key_without_presence": TOKEN.sign(PAYLOAD, APPROVES, flags=0),
         "security_key_verified_but_not_present": TOKEN.sign(PAYLOAD, APPROVES, flags=4),
-        "rsa": rsa,
     }
     without = {
         "no_requester": [approved],

@@ -1,11 +1,16 @@
 """Puts a registry together: the explicit table of collectors, and the options that a person can set."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from exporters.errors import UnknownCollectorError
+from exporters.background import Background
+from exporters.backup import state as backup_state
+from exporters.errors import NoDataError, UnknownCollectorError
+from exporters.gpu import collector as gpu_collector
+from exporters.gpu import reader as gpu_reader
 from exporters.registry import Registry, Source
 from exporters.samples import Family
 from exporters.system import (
@@ -26,6 +31,7 @@ from exporters.system.filters import accepts
 from exporters.system.tree import Tree
 
 DISTRIBUTION = "steward-infra"
+_NVIDIA_DRIVER = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"), Path("/dev/dxg"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,12 @@ class Options:
     mounts_exclude: str = filesystem.DEFAULT_MOUNTS_EXCLUDE
     fs_types_exclude: str = filesystem.DEFAULT_TYPES_EXCLUDE
     vmstat_fields: str = vmstat.DEFAULT_FIELDS
+    nvml: object | None = None
+    gpu_interval_seconds: float = 10.0
+    hostname: str = ""
+    hostname_label: str = "Hostname"
+    backup_state: Path | None = None
+    backup_interval_seconds: float = 15.0
 
 
 def system_sources(options: Options) -> list[Source]:
@@ -83,6 +95,35 @@ def system_sources(options: Options) -> list[Source]:
     ]
 
 
+def gpu_source(options: Options) -> Source:
+    """The GPU collector, read in the background; without NVML it has no data, which is no failure."""
+    naming = gpu_collector.Naming(options.hostname_label, options.hostname or os.uname().nodename)
+    reader: gpu_reader.Reader | None = None
+
+    def read() -> Sequence[Family]:
+        nonlocal reader
+        if reader is None:
+            reader = gpu_reader.Reader(_nvml() if options.nvml is None else options.nvml)
+        return gpu_collector.collect(reader.read(), naming)
+
+    background = Background("gpu", read, interval_seconds=options.gpu_interval_seconds)
+    return Source("gpu", background.collect, age_seconds=background.age_seconds, close=background.close)
+
+
+def backup_sources(options: Options) -> list[Source]:
+    """The backup collector, where a folder of state files is named."""
+    if options.backup_state is None:
+        return []
+    folder = options.backup_state
+    background = Background(
+        "backup",
+        lambda: backup_state.collect(backup_state.read(folder)),
+        interval_seconds=options.backup_interval_seconds,
+        idle_interval_seconds=options.backup_interval_seconds,
+    )
+    return [Source("backup", background.collect, age_seconds=background.age_seconds, close=background.close)]
+
+
 def system_registry(options: Options | None = None, extra: Sequence[Source] = ()) -> Registry:
     """The registry of this machine: system, GPU and backup collectors, and `extra` ones of the caller.
 
@@ -91,7 +132,7 @@ def system_registry(options: Options | None = None, extra: Sequence[Source] = ()
         ExporterError: an include or exclude expression is malformed.
     """
     chosen = Options() if options is None else options
-    sources = [*system_sources(chosen), *extra]
+    sources = [*system_sources(chosen), gpu_source(chosen), *backup_sources(chosen), *extra]
     if chosen.collectors is not None:
         known = {source.name for source in sources}
         for name in chosen.collectors:
@@ -103,6 +144,17 @@ def system_registry(options: Options | None = None, extra: Sequence[Source] = ()
 
 def _node(name: str, collect: Callable[[], Sequence[Family]]) -> Source:
     return Source(name, collect, in_node_exporter=True)
+
+
+def _nvml() -> object:
+    """NVIDIA's binding; importing it costs 10 MB, so only where a driver is."""
+    if not any(path.exists() for path in _NVIDIA_DRIVER):
+        raise NoDataError("no NVIDIA driver")
+    try:
+        import pynvml
+    except ImportError as error:
+        raise NoDataError("the Python package nvidia-ml-py is not installed") from error
+    return pynvml
 
 
 def _version() -> str:

@@ -1,0 +1,1 @@
+"""The state of this machine's backups, from the files that the agent leaves; never from a repository."""

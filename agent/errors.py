@@ -1,14 +1,15 @@
 """Everything that can go wrong in the agent, as one family.
 
 AgentError
-├── ConfigurationError   agent.yaml or the environment is not what it should be
-├── EnrolmentError       the host could not be enrolled, or is enrolled already
-├── JournalError      the journal is missing, damaged or of another host: refuse everything
-├── NoSpaceError              the disk is too full to promise that a new action is remembered
-├── ExecutorUnavailableError  nobody listens on the executor's socket
-├── FrameError           what came over the Unix socket is not a frame of ours
-├── ControllerUnavailableError  the controller did not answer; try again later
-└── RunnerError          a program could not be started or its supervisor died
+├── ConfigurationError           agent.yaml or the environment is not what it should be
+├── EnrolmentError               the host could not be enrolled, or is or is not enrolled already
+├── JournalError                 the journal is missing, damaged or of another host: refuse everything
+├── NoSpaceError                 the disk is too full to promise that a new action is remembered
+├── ExecutorUnavailableError     nobody answers on the executor's socket
+├── FrameError                   what came over the Unix socket is not a frame of ours
+├── ControllerUnavailableError   the controller did not answer; try again later
+│   └── UntrustedControllerError its certificate is not by the CA that is pinned
+└── RunnerError                  a program could not be started or its supervisor died
 """
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "JournalError",
     "NoSpaceError",
     "RunnerError",
+    "UntrustedControllerError",
 ]
 
 
@@ -58,6 +60,10 @@ class FrameError(AgentError):
 
 class ControllerUnavailableError(AgentError):
     """The controller cannot be reached or answered an error; nothing is lost, ask again."""
+
+
+class UntrustedControllerError(ControllerUnavailableError):
+    """Whoever answers at the controller's address has no certificate by the pinned CA."""
 
 
 class RunnerError(AgentError):

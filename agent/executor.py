@@ -1,0 +1,264 @@
+"""The executor's process: a Unix socket that answers the few verbs of `agent.verbs`, to known users alone.
+
+Under systemd the socket comes by activation (sd_listen_fds(3)) and the process leaves after some idle
+minutes; systemd starts it again at the next call. Without systemd it makes its own socket and stays.
+"""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from agent import framing, verbs
+from agent.actions import TABLE
+from agent.configuration import Loaded, load
+from agent.errors import AgentError, FrameError, JournalError
+from agent.execution import Execution
+from agent.files import check_private_directory
+from agent.identity import read_identity, read_key
+from agent.journal import Journal
+from agent.judge import Judge
+from agent.logs import log
+from agent.receipt_book import ReceiptBook
+from agent.trust_store import TrustStore
+from protocol.errors import ProtocolError
+
+__all__ = ["Assembled", "Server", "activated_socket", "allowed_users", "assemble", "own_socket"]
+
+_MAXIMUM_CONNECTIONS = 16
+_MAXIMUM_WAIT_SECONDS = 60.0
+_SILENCE_SECONDS = 90.0
+_FIRST_ACTIVATED_FD = 3
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """Everything that an executor owns; `close` lets go of it."""
+
+    execution: Execution
+    loaded: Loaded
+    journal: Journal | None
+    lock: int
+
+    def close(self) -> None:
+        """Stop what runs, close the journal and give up the lock."""
+        self.execution.stop()
+        if self.journal is not None:
+            self.journal.close()
+        os.close(self.lock)
+
+
+def assemble(path: Path, environ: Mapping[str, str], clock: Callable[[], int]) -> Assembled:
+    """Open this host's identity, trust, journal and receipt key; raises AgentError.
+
+    A journal that cannot be used is no error here: the executor then refuses everything and says why.
+    """
+    loaded = load(path, environ)
+    for directory in (loaded.state, loaded.executor_directory):
+        check_private_directory(directory)
+    directory = loaded.executor_directory
+    identity = read_identity(directory)
+    lock = _lock(directory / "lock")
+    try:
+        key = read_key(directory / "receipt.pem")
+        trust = TrustStore(directory / "trust.json")
+        journal = _open_journal(directory / "journal.sqlite", identity.host_id)
+    except BaseException:
+        os.close(lock)
+        raise
+    book = ReceiptBook(host_id=identity.host_id, key=key, journal=journal) if journal else None
+    judge = Judge(
+        host_id=identity.host_id,
+        load_settings=lambda: load(path, environ),
+        trust=trust,
+        kinds=TABLE,
+        clock=clock,
+    )
+    execution = Execution(judge=judge, trust=trust, journal=journal, book=book, clock=clock, table=TABLE)
+    execution.recover()
+    return Assembled(execution, loaded, journal, lock)
+
+
+def _open_journal(path: Path, host_id: str) -> Journal | None:
+    try:
+        return Journal.open(path, host_id)
+    except JournalError as error:
+        log("journal unusable, everything is refused", error=str(error), hint=error.hint)
+        return None
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise AgentError("another executor of this host is running") from error
+    return descriptor
+
+
+def activated_socket(environ: Mapping[str, str], pid: int) -> socket.socket | None:
+    """Return the socket that systemd hands over, or None where it did not."""
+    if environ.get("LISTEN_PID") != str(pid) or environ.get("LISTEN_FDS") != "1":
+        return None
+    return socket.socket(fileno=_FIRST_ACTIVATED_FD)
+
+
+def own_socket(path: Path, network_user: str) -> socket.socket:
+    """Listen on a socket of our own that the network process's group may reach; raises AgentError.
+
+    Who connects is checked by credentials anyway; the mode only keeps others from knocking.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_socket():
+            path.unlink()  # the lock says that no executor of ours listens there
+        listener.bind(str(path))
+        path.chmod(0o600)
+        with contextlib.suppress(KeyError):
+            group = pwd.getpwnam(network_user).pw_gid
+            if os.geteuid() == 0:
+                os.chown(path, 0, group)
+                path.chmod(0o660)
+        listener.listen(_MAXIMUM_CONNECTIONS)
+    except OSError as error:
+        listener.close()
+        raise AgentError(f"cannot listen on {path}: {error.strerror or error}") from error
+    return listener
+
+
+def allowed_users(network_user: str) -> frozenset[int]:
+    """Return the uids that may ask: root, this process's own, and the network process's where it exists."""
+    found = {0, os.geteuid()}
+    with contextlib.suppress(KeyError):
+        found.add(pwd.getpwnam(network_user).pw_uid)
+    return frozenset(found)
+
+
+class Server:
+    """Answers verbs on a listening socket until told to stop, or until idle for long enough."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        execution: Execution,
+        *,
+        users: frozenset[int],
+        idle_seconds: float | None,
+    ) -> None:
+        """`idle_seconds` None means: never leave by yourself."""
+        listener.settimeout(0)
+        self._listener = listener
+        self._execution = execution
+        self._users = users
+        self._idle_seconds = idle_seconds
+        self._wake_read, self._wake_write = os.pipe()
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+
+    def stop(self) -> None:
+        """Make `serve` return; may be called from a signal handler."""
+        os.write(self._wake_write, b"x")
+
+    def serve(self) -> None:
+        """Accept and answer; returns after `stop` or when idle."""
+        last_busy = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while True:
+                ready = [key.fileobj for key, _ in selector.select(self._idle_seconds)]
+                if self._wake_read in ready:
+                    break
+                if ready or self._connections or self._execution.is_busy:
+                    last_busy = time.monotonic()
+                if ready:
+                    self._accept()
+                elif self._idle_seconds and time.monotonic() - last_busy >= self._idle_seconds:
+                    log("nothing to do, leaving")
+                    break
+        self._close()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return  # whoever knocked is gone
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid, uid, _ = struct.unpack("3i", credentials)
+        with self._lock:
+            if uid not in self._users or len(self._connections) >= _MAXIMUM_CONNECTIONS:
+                log("connection refused", pid=pid, uid=uid, connections=len(self._connections))
+                connection.close()
+                return
+            self._connections.add(connection)
+        threading.Thread(target=self._converse, args=(connection,), name="connection", daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        connection.settimeout(_SILENCE_SECONDS)
+        try:
+            while (body := framing.receive(connection)) is not None:
+                framing.send(connection, verbs.encode(self._answer(body)))
+        except (FrameError, OSError) as error:
+            log("connection ended", error=str(error))
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            connection.close()
+
+    def _answer(self, body: bytes) -> verbs.Answered:
+        try:
+            answered = self._do(verbs.decode_ask(body))
+        except (AgentError, ProtocolError, OSError) as error:
+            log("request refused", error=str(error))
+            answered = verbs.Answered(error=str(error))
+        status = msgspec.convert(self._execution.status(), verbs.Status)
+        return msgspec.structs.replace(answered, status=status)
+
+    def _do(self, ask: verbs.Ask) -> verbs.Answered:
+        match ask:
+            case verbs.Deliver():
+                return self._deliver(ask)
+            case verbs.AskReceipts():
+                wait = min(ask.wait_seconds, _MAXIMUM_WAIT_SECONDS)
+                return verbs.Answered(receipts=self._execution.receipts(ask.since, wait))
+            case verbs.InstallTrust():
+                self._execution.install_trust(ask.steps, ask.approvers)
+                return verbs.Answered()
+            case verbs.AskStatus():
+                return verbs.Answered()
+
+    def _deliver(self, ask: verbs.Deliver) -> verbs.Answered:
+        answer = self._execution.deliver(ask.delivery)
+        receipt = answer.receipt
+        if answer.state in {"accepted", "running"} and ask.wait_seconds > 0:
+            wait = min(ask.wait_seconds, _MAXIMUM_WAIT_SECONDS)
+            receipt = self._execution.await_receipt(answer.action_sha256, wait)
+        return verbs.Answered(
+            state=answer.state,
+            reason=answer.reason,
+            detail=answer.detail,
+            action_id=answer.action_id,
+            action_sha256=answer.action_sha256,
+            receipts=[receipt] if receipt else [],
+        )
+
+    def _close(self) -> None:
+        self._listener.close()
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        os.close(self._wake_read)
+        os.close(self._wake_write)

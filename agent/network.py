@@ -1,0 +1,300 @@
+"""The network process: polls the controller, carries deliveries to the executor and receipts back.
+
+It has no rights and is believed by nobody. What it forgets is asked again: the controller repeats a
+delivery until its receipt is stored, the executor keeps the receipts, and a small file says up to which of
+them the controller has confirmed. So nothing is lost while either side is away.
+"""
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent import VERSION, tls, verbs
+from agent.controller_client import ControllerClient
+from agent.errors import AgentError, ControllerUnavailableError, UntrustedControllerError
+from agent.executor_client import ask_async
+from agent.files import write_atomically
+from agent.identity import Identity
+from agent.logs import RateLimit, log
+from agent.tally import Tally
+from protocol.documents import Receipt
+from protocol.dsse import parse_envelope
+from protocol.enrolment import JournalHead, PollAnswer, PollBody
+from protocol.errors import ProtocolError
+from protocol.keys import SigningKey
+
+__all__ = ["Cursor", "Network", "Pace", "backoff"]
+
+_MOST_RECEIPTS = 128
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How patient the loops are, in seconds."""
+
+    poll: int = 50
+    receipts: float = 20.0
+    first_retry: float = 1.0
+    longest_retry: float = 60.0
+    repeated: float = 5.0
+    """Pause after an answer that brought nothing new: the controller repeats what has no receipt yet."""
+    refresh: float = 600.0
+    """How old a status may be that polls report; asking more often would keep the executor from leaving."""
+
+
+def backoff(pace: Pace, failures: int, chance: float) -> float:
+    """Return the seconds before try number `failures` + 1: exponential, bounded, with full jitter.
+
+    `chance` is a random number in [0, 1); without jitter a thousand hosts come back in the same second.
+    """
+    return chance * min(pace.longest_retry, pace.first_retry * 2.0 ** min(failures, 16))
+
+
+class Cursor:
+    """Up to which receipt the controller has confirmed; a file, so that a restart repeats little."""
+
+    def __init__(self, path: Path) -> None:
+        """Read it; a file that is missing or damaged means: send all again, the controller knows them."""
+        self._path = path
+        try:
+            self.stored = msgspec.json.decode(path.read_bytes(), type=dict[str, int])["stored"]
+        except (OSError, KeyError, msgspec.DecodeError):
+            self.stored = 0
+
+    def advance(self, seq: int) -> None:
+        """Remember a confirmation; raises OSError."""
+        self.stored = seq
+        write_atomically(self._path, msgspec.json.encode({"stored": seq}) + b"\n")
+
+
+class Network:
+    """The two loops of an enrolled host; `run` returns only by being cancelled."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        key: SigningKey,
+        directory: Path,
+        socket: Path,
+        tally: Tally,
+        metrics_address: str | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        """`directory` is the network process's own, `socket` the executor's."""
+        self._identity = identity
+        self._key = key
+        self._ca_path = directory / "ca.pem"
+        self._cursor = Cursor(directory / "cursor.json")
+        self._socket = socket
+        self._tally = tally
+        self._metrics_address = metrics_address
+        self._pace = pace or Pace()
+        self._client: ControllerClient | None = None
+        self._ca_pem = b""
+        self._open: set[str] = set()
+        self._confirmed: dict[str, float] = {}
+        self._asked_at = float("-inf")
+        self._wake = asyncio.Event()
+        self._synced = asyncio.Event()
+        self._stored = asyncio.Event()
+        self._quiet = RateLimit(60.0)
+
+    async def run(self) -> None:
+        """Poll and carry until cancelled."""
+        self._ca_pem = self._ca_path.read_bytes()
+        try:
+            await self._connect()
+            self._wake.set()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._repeat("receipts", self._carry_receipts))
+                group.create_task(self._repeat("poll", self._poll))
+        finally:
+            if self._client is not None:
+                await self._client.__aexit__(None, None, None)
+
+    async def _repeat(self, name: str, step: Callable[[], Any]) -> None:
+        """Do a step for ever; a failure is logged at most once a minute and followed by a growing pause."""
+        failures = 0
+        while True:
+            try:
+                await step()
+                failures = 0
+            except (AgentError, ProtocolError, OSError) as error:
+                self._tally.failed(name)
+                held_back = self._quiet.admit(name)
+                if held_back is not None:
+                    log("cannot go on yet", loop=name, error=str(error), more_since_last=held_back)
+                if isinstance(error, UntrustedControllerError):
+                    await self._renew_ca()
+                await asyncio.sleep(backoff(self._pace, failures, random.random()))  # noqa: S311 - jitter
+                failures += 1
+
+    # Asking the executor.
+
+    async def _ask(self, question: verbs.Ask) -> verbs.Answered:
+        answered = await ask_async(self._socket, question)
+        if answered.status is not None:
+            self._tally.status = answered.status
+            self._asked_at = time.monotonic()
+        if answered.error:
+            raise AgentError(f"the executor refused: {answered.error}")
+        return answered
+
+    async def _status(self) -> verbs.Status:
+        if self._tally.status is None or time.monotonic() - self._asked_at > self._pace.refresh:
+            await self._ask(verbs.AskStatus())
+        if self._tally.status is None:
+            raise AgentError("the executor told no status")
+        return self._tally.status
+
+    # Polling.
+
+    async def _poll(self) -> None:
+        """One poll: report versions and head, take what is there."""
+        await self._synced.wait()  # a receipt that was not sent yet would be answered by its action again
+        status = await self._status()
+        began = time.monotonic()
+        body = PollBody(
+            agent_version=VERSION,
+            trust_version=status.trust.version,
+            approvers_version=status.trust.approvers_version,
+            journal=JournalHead(status.head.seq, status.head.sha256),
+            wait_seconds=self._pace.poll,
+            metrics_address=self._metrics_address,
+        )
+        answer = await self._connected().poll(body)
+        self._tally.polled()
+        problem = await self._take_trust(answer)
+        self._stored.clear()
+        fresh = [await self._deliver(bytes(raw), began) for raw in answer.deliveries]
+        if answer.deliveries and not any(fresh):
+            await self._pause()
+        if problem is not None:
+            raise problem  # the controller will send it again: not at once
+
+    async def _pause(self) -> None:
+        """Wait until a receipt is stored, or a little while."""
+        try:
+            async with asyncio.timeout(self._pace.repeated):
+                await self._stored.wait()
+        except TimeoutError:
+            return
+
+    async def _take_trust(self, answer: PollAnswer) -> AgentError | None:
+        """Carry newer trust to the executor; return what was wrong with it, deliveries go on meanwhile."""
+        if not answer.trust and answer.approvers is None:
+            return None
+        steps = [_object(raw) for raw in answer.trust]
+        approvers = None if answer.approvers is None else _object(answer.approvers)
+        try:
+            answered = await self._ask(verbs.InstallTrust(steps, approvers))
+        except AgentError as error:
+            return error
+        status = answered.status
+        if status is not None:
+            log("trust installed", version=status.trust.version, expires_at=status.trust.expires_at)
+            pins = status.trust.ca_pins
+            if pins and tls.spki_sha256(self._ca_pem) not in pins:
+                await self._renew_ca()
+        return None
+
+    async def _deliver(self, delivery: bytes, began: float) -> bool:
+        """Carry one delivery to the executor; return whether it was new."""
+        sha256 = _action_sha256(delivery)
+        if sha256 in self._open or self._confirmed.get(sha256, float("-inf")) >= began:
+            return False
+        answered = await self._ask(verbs.Deliver(delivery))
+        if answered.state == "refused":
+            self._tally.refused(answered.reason)
+            log("delivery refused", id=answered.action_id, reason=answered.reason, detail=answered.detail)
+            if not answered.receipts:
+                return False
+        self._open.add(sha256)
+        self._wake.set()
+        return True
+
+    # Receipts.
+
+    async def _carry_receipts(self) -> None:
+        """Hand over the next receipts, waiting for them while something runs."""
+        await self._wake.wait()
+        wait = self._pace.receipts if self._open else 0.0
+        answered = await self._ask(verbs.AskReceipts(self._cursor.stored, wait))
+        if not answered.receipts:
+            if not self._open:
+                self._wake.clear()
+            self._synced.set()
+            return
+        await self._hand_over(answered.receipts[:_MOST_RECEIPTS])
+
+    async def _hand_over(self, envelopes: list[bytes]) -> None:
+        receipts = [Receipt.from_payload(parse_envelope(envelope).payload) for envelope in envelopes]
+        self._tally.unsent = len(receipts)
+        stored = set(await self._connected().send_receipts(envelopes))
+        for receipt in receipts:
+            if receipt.id not in stored:
+                raise ControllerUnavailableError(f"the controller did not store receipt {receipt.seq}")
+            self._cursor.advance(receipt.seq)
+            self._open.discard(receipt.action_sha256)
+            self._confirmed[receipt.action_sha256] = time.monotonic()
+            self._tally.unsent -= 1
+        while len(self._confirmed) > _MOST_RECEIPTS:
+            del self._confirmed[next(iter(self._confirmed))]
+        self._stored.set()
+
+    # The connection.
+
+    def _connected(self) -> ControllerClient:
+        assert self._client is not None  # noqa: S101 - run() connects first
+        return self._client
+
+    async def _connect(self) -> None:
+        before = self._client
+        client = ControllerClient(self._identity, self._key, self._ca_pem, lambda: int(time.time()))
+        self._client = await client.__aenter__()
+        if before is not None:
+            await before.__aexit__(None, None, None)
+
+    async def _renew_ca(self) -> None:
+        """Take the CA that the trust document pins now; without pins there is nothing to believe."""
+        pins = self._tally.status.trust.ca_pins if self._tally.status else []
+        try:
+            self._ca_pem = await tls.fetch_ca(self._identity.address, pins)
+        except ControllerUnavailableError as error:
+            log("no CA that the trust document pins", error=str(error))
+            return
+        write_atomically(self._ca_path, self._ca_pem)
+        await self._connect()
+        log("the controller's CA was renewed", pin=tls.spki_sha256(self._ca_pem))
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ControllerUnavailableError(f"trust that is no envelope: {error}") from error
+
+
+def _action_sha256(delivery: bytes) -> str:
+    """Tell deliveries apart; only the executor says what they are worth."""
+    try:
+        told = msgspec.json.decode(delivery, type=_Outline)
+        return hashlib.sha256(told.action.payload).hexdigest()
+    except msgspec.DecodeError:
+        return hashlib.sha256(delivery).hexdigest()
+
+
+class _OutlineEnvelope(msgspec.Struct):
+    payload: bytes
+
+
+class _Outline(msgspec.Struct):
+    action: _OutlineEnvelope

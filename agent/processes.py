@@ -1,0 +1,157 @@
+"""The long-running commands: what each process is made of, how it begins and how it ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.configuration import Loaded, load
+from agent.errors import AgentError
+from agent.logs import configure, log
+
+if TYPE_CHECKING:
+    from exporters.build import Options
+
+__all__ = ["metrics_address", "run_executor", "run_export", "run_network"]
+
+
+def run_executor(config: Path, socket: Path | None) -> int:
+    """Be the executor until told to stop or, under socket activation, until idle; raises AgentError."""
+    from agent.executor import Server, activated_socket, allowed_users, assemble, own_socket
+
+    configure()
+    assembled = assemble(config, os.environ, lambda: int(time.time()))
+    try:
+        settings = assembled.loaded.settings
+        handed = activated_socket(os.environ, os.getpid())
+        user = settings.executor.network_user
+        place = socket or Path(settings.socket)
+        server = Server(
+            handed or own_socket(place, user),
+            assembled.execution,
+            users=allowed_users(user),
+            idle_seconds=float(settings.executor.idle_seconds) if handed else None,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: server.stop())
+        log("executor listens", socket="from systemd" if handed else str(place))
+        server.serve()
+    finally:
+        assembled.close()
+    log("executor ended")
+    return 0
+
+
+def run_network(config: Path, paths: Mapping[str, Path], *, insecure: bool, poll_seconds: int) -> int:
+    """Poll and serve /metrics until SIGTERM or SIGINT; raises AgentError."""
+    configure()
+    loaded = load(config, os.environ)
+    if os.geteuid() == 0:
+        log(
+            "the network process runs as root: give it a user of its own",
+            user=loaded.settings.executor.network_user,
+        )
+    return _until_told(_network(loaded, paths, insecure=insecure, poll_seconds=poll_seconds))
+
+
+def run_export(listen: str, paths: Mapping[str, Path], *, insecure: bool) -> int:
+    """Serve /metrics alone until SIGTERM or SIGINT; raises AgentError."""
+    configure()
+    return _until_told(_export(listen, paths, insecure=insecure))
+
+
+async def _network(loaded: Loaded, paths: Mapping[str, Path], *, insecure: bool, poll_seconds: int) -> None:
+    from agent.identity import read_identity, read_key
+    from agent.network import Network, Pace
+    from agent.tally import Tally
+    from exporters.build import system_registry
+    from exporters.registry import Source
+    from exporters.server import listening
+
+    directory = loaded.network_directory
+    identity = read_identity(directory)
+    key = read_key(directory / "transport.pem")
+    tally = Tally()
+    options = replace(_options(paths), backup_state=loaded.backups_directory)
+    registry = system_registry(options, [Source("agent", tally.collect)])
+    with contextlib.closing(registry):
+        async with listening(registry, loaded.settings.metrics.listen, insecure=insecure) as bound:
+            log("metrics are served", address=f"http://{bound}/metrics")
+            network = Network(
+                identity=identity,
+                key=key,
+                directory=directory,
+                socket=Path(loaded.settings.socket),
+                tally=tally,
+                metrics_address=metrics_address(loaded, bound, identity.address, identity.host_name),
+                pace=replace(Pace(), poll=poll_seconds),
+            )
+            await network.run()
+
+
+async def _export(listen: str, paths: Mapping[str, Path], *, insecure: bool) -> None:
+    from exporters.build import system_registry
+    from exporters.server import listening
+
+    registry = system_registry(_options(paths))
+    with contextlib.closing(registry):
+        async with listening(registry, listen, insecure=insecure) as bound:
+            sys.stdout.write(f"http://{bound}/metrics\n")
+            sys.stdout.flush()
+            await asyncio.get_running_loop().create_future()
+
+
+def _options(paths: Mapping[str, Path]) -> "Options":
+    from exporters.build import Options
+
+    return Options(
+        procfs=paths["procfs"],
+        sysfs=paths["sysfs"],
+        rootfs=paths["rootfs"],
+        udev_data=paths["udev_data"],
+    )
+
+
+def metrics_address(loaded: Loaded, bound: str, controller: str, host_name: str) -> str | None:
+    """Return what the controller may hand to Prometheus, None where others could not reach it.
+
+    A loopback address means something only to a controller on this very machine.
+    """
+    from urllib.parse import urlsplit
+
+    from exporters.server import is_loopback, parse_address
+
+    advertised = loaded.settings.metrics.advertise
+    if advertised:
+        return advertised
+    host, port = parse_address(bound)
+    if is_loopback(host):
+        return f"http://{bound}" if is_loopback(urlsplit(controller).hostname or "") else None
+    return f"http://{host_name}:{port}" if host in {"0.0.0.0", "::"} else f"http://{bound}"  # noqa: S104
+
+
+def _until_told(work: Coroutine[Any, Any, None]) -> int:
+    """Run until SIGTERM or SIGINT, then cancel and clean up; raises AgentError."""
+    from exporters.errors import ExporterError
+
+    async def run() -> None:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    try:
+        asyncio.run(run())
+    except (ExporterError, OSError) as error:
+        raise AgentError(str(error)) from error
+    except BaseExceptionGroup as group:
+        raise AgentError(f"unexpected: {group.exceptions[0]!r}") from group
+    log("ended")
+    return 0

@@ -5,6 +5,7 @@ Everything is imported where it is used, so that a command pays for what it need
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,17 +20,19 @@ from controller.reconcile.planner import Planner, Standing, System
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from typing import Self
 
     from controller.clients.keycloak import KeycloakReader
     from controller.clients.keycloak_connection import KeycloakAccess
     from controller.config import Configuration, Keycloak
     from controller.plan.brakes import Limits
+    from controller.plan.change import Outcome
     from controller.policy.model import Policy
     from controller.reconcile.applier import Applier, Target
     from controller.reconcile.passes import Planned
     from controller.reconcile.planner import Memory
-    from controller.store import Store
+    from controller.store import Lease, Store
 
 __all__ = ["Controller", "keycloak_standing"]
 
@@ -93,6 +96,33 @@ class Controller:
         from controller.reconcile.applier import Applier
 
         return Applier(self._targets(policy))
+
+    def apply(
+        self,
+        planned: Planned,
+        *,
+        actor: str,
+        term: int,
+        kind: str = "apply",
+        commit: str = "",
+        on_outcomes: Callable[[Sequence[Outcome]], None] | None = None,
+    ) -> list[Outcome]:
+        """Carry out a plan under the lease's `term` and keep the record of it. Raises Braked."""
+        from controller.reconcile.passes import Act, apply_pass
+        from controller.signing import new_ulid
+
+        run_id = new_ulid(int(self._clock() * 1000), os.urandom(10))
+        act = Act(run_id, actor, term, kind, commit)
+        policy = planned.policy
+        return apply_pass(
+            planned, self.planner(policy), self.applier(policy), self.store(), act, on_outcomes=on_outcomes
+        )
+
+    def lease(self, holder: str) -> AbstractContextManager[Lease]:
+        """The right to write, for the length of a block. Raises LeaseHeld while it is somebody else's."""
+        from controller.reconcile.holding import held
+
+        return held(self.store().lease, holder, clock=self._clock)
 
     def store(self) -> Store:
         """The store, opened once; its folder is made where it is missing, readable by us alone."""

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from controller.cli.monitoring import monitoring
+from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
 from controller.errors import ControllerError
 
@@ -22,6 +23,9 @@ _USAGE_ERROR = typer.BadParameter.mro()[1]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(validate)
 app.command()(schema)
+app.command()(plan)
+app.command()(apply)
+app.command()(drift)
 app.command()(monitoring)
 
 
@@ -41,7 +45,9 @@ def _run() -> int:
     except typer.Abort:
         return 1
     except ControllerError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(error.message, err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
         return error.exit_code
     except Exception as error:
         if not isinstance(error, _USAGE_ERROR):

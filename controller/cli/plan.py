@@ -1,0 +1,241 @@
+"""``steward plan``, ``apply`` and ``drift``: what differs, and making it so."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.errors import ControllerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from controller.app import Controller
+    from controller.plan.change import Outcome
+    from controller.policy.model import Policy
+    from controller.reconcile.passes import Planned
+
+__all__ = ["apply", "drift", "plan"]
+
+_SHOWN_BEFORE_APPLY = 40
+_WRONG_USAGE = 64
+_CHANGES = 2
+
+
+class Output(StrEnum):
+    """How a command prints its result."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Folder = Annotated[Path, typer.Argument(help="The policy folder of one environment.")]
+Config = Annotated[
+    Path, typer.Option("--config", "-c", envvar="STEWARD_CONFIG", help="The controller's configuration.")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="SECTION/NAME, as users/jo: only this and what it needs. May be repeated."),
+]
+Printed = Annotated[Output, typer.Option(help="How to print the result.")]
+
+
+def plan(
+    folder: Folder = Path(),
+    config: Config = Path("controller.yaml"),
+    output: Printed = Output.TABLE,
+    target: Targets = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the plan as JSON, for apply --plan.")] = None,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Draw anew at each save, until Ctrl-C.")] = False,
+) -> None:
+    """Show what apply would do; writes nothing. Exit 0: no difference, 1: error or not all seen, 2: changes.
+
+    Example:
+      steward plan policies/prod -c controller.yaml --out plan.json
+    """
+    with _controller(config) as controller:
+        if watch:
+            from controller.cli.watching import watch_plan
+
+            watch_plan(controller, folder, target or [])
+            return
+        planned = controller.plan(_policy(folder), target or [])
+        if out is not None:
+            out.write_text(json.dumps(planned.plan.to_json(), indent=2) + "\n", encoding="utf-8")
+        _print(planned, output)
+        raise typer.Exit(_exit_code(planned))
+
+
+def drift(
+    folder: Folder = Path(), config: Config = Path("controller.yaml"), output: Printed = Output.TABLE
+) -> None:
+    """Compare the live systems with the policy. Exit 0: no drift, 1: error or not all seen, 2: drift.
+
+    Example:
+      steward drift policies/prod
+    """
+    with _controller(config) as controller:
+        planned = controller.plan(_policy(folder))
+        _print(planned, output)
+        raise typer.Exit(_exit_code(planned))
+
+
+def apply(
+    folder: Folder = Path(),
+    config: Config = Path("controller.yaml"),
+    output: Printed = Output.TABLE,
+    target: Targets = None,
+    digest: Annotated[str, typer.Option(help="Apply only the plan with this digest.")] = "",
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Apply only the plan in this file, as plan --out wrote it.")
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")] = False,
+) -> None:
+    """Make the live systems what the policy says. Exit 0: done, 1: error or partly done, 3: refused.
+
+    Example:
+      steward apply policies/prod --plan plan.json --yes
+    """
+    if not yes and not sys.stdin.isatty():
+        typer.echo("apply asks before it writes; without a terminal it needs --yes", err=True)
+        raise typer.Exit(_WRONG_USAGE)
+    reviewed = _reviewed(plan_file) if plan_file is not None else {}
+    with _controller(config) as controller:
+        raise typer.Exit(
+            _apply(
+                controller,
+                _policy(folder),
+                output=output,
+                targets=target or _targets(reviewed),
+                digest=digest or str(reviewed.get("digest", "")),
+                reviewed=reviewed.get("changes", []),
+                ask=not yes,
+            )
+        )
+
+
+def _apply(
+    controller: Controller,
+    policy: Policy,
+    *,
+    output: Output,
+    targets: Sequence[str],
+    digest: str,
+    reviewed: Sequence[Mapping[str, Any]],
+    ask: bool,
+) -> int:
+    from controller.cli.rendering import console, print_plan
+    from controller.reconcile.passes import Braked, require_digest
+
+    with controller.lease(_holder()) as lease:
+        planned = controller.plan(policy, targets)
+        if digest:
+            require_digest(planned.plan, digest, reviewed)
+        out = console(stderr=output is Output.JSON)
+        print_plan(out, planned.plan, most=_SHOWN_BEFORE_APPLY)
+        if planned.refusals:
+            raise Braked(planned.refusals)
+        if planned.plan.is_empty:
+            _print_nothing(planned, output)
+            return 1 if planned.plan.unobserved else 0
+        if ask and not typer.confirm("Apply these changes?"):
+            typer.echo("nothing was written")
+            return 1
+        return _carried_out(controller, planned, lease.term, output)
+
+
+def _carried_out(controller: Controller, planned: Planned, term: int, output: Output) -> int:
+    from controller.cli.progress import progress
+    from controller.cli.rendering import console, print_outcomes
+    from controller.plan.change import Result
+
+    began = time.monotonic()
+    with progress(len(planned.plan.changes)) as advance:
+        outcomes = controller.apply(planned, actor=_actor(), term=term, on_outcomes=advance)
+    seconds = time.monotonic() - began
+    if output is Output.JSON:
+        typer.echo(json.dumps(_applied_json(planned, outcomes), indent=2))
+    else:
+        print_outcomes(console(), outcomes, seconds)
+    is_done = all(outcome.result is Result.APPLIED for outcome in outcomes)
+    return 0 if is_done and not planned.plan.unobserved else 1
+
+
+def _print_nothing(planned: Planned, output: Output) -> None:
+    if output is Output.JSON:
+        typer.echo(json.dumps(_applied_json(planned, []), indent=2))
+
+
+def _applied_json(planned: Planned, outcomes: Sequence[Outcome]) -> dict[str, object]:
+    return {
+        "digest": planned.plan.digest,
+        "outcomes": [outcome.to_json() for outcome in outcomes],
+        "unobserved": [gap.to_json() for gap in planned.plan.unobserved],
+    }
+
+
+def _print(planned: Planned, output: Output) -> None:
+    if output is Output.JSON:
+        held = [{"rule": one.rule, "text": str(one)} for one in planned.refusals]
+        typer.echo(json.dumps({**planned.plan.to_json(), "held": held}, indent=2))
+        return
+    from controller.cli.rendering import console, print_plan
+
+    out = console()
+    for note in (*planned.policy.overridden, *planned.policy.not_applied):
+        out.print(f"note: {note}", style="dim")
+    print_plan(out, planned.plan, planned.refusals)
+
+
+def _exit_code(planned: Planned) -> int:
+    if planned.plan.unobserved:
+        return 1
+    return 0 if planned.plan.is_empty else _CHANGES
+
+
+def _controller(config: Path) -> Controller:
+    from controller.app import Controller
+    from controller.config import Configuration
+
+    return Controller(Configuration.load(config, os.environ))
+
+
+def _policy(folder: Path) -> Policy:
+    from controller.policy.folder import load
+
+    return load(folder)
+
+
+def _reviewed(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ControllerError(f"{path} holds no plan: {error}", hint="write one with plan --out") from error
+    if not isinstance(read, dict) or not isinstance(read.get("digest"), str):
+        raise ControllerError(f"{path} holds no plan", hint="write one with plan --out")
+    return read
+
+
+def _targets(reviewed: Mapping[str, Any]) -> list[str]:
+    """A plan for some objects alone says so in its scope; sections have no slash."""
+    return [str(one) for one in reviewed.get("scope", []) if "/" in str(one)]
+
+
+def _actor() -> str:
+    import getpass
+    import socket
+
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _holder() -> str:
+    return f"steward apply by {_actor()} (process {os.getpid()})"

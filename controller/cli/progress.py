@@ -1,0 +1,68 @@
+"""How far an apply has come: a bar on a terminal, a line for each fifth of the way otherwise."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from controller.plan.change import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from controller.plan.change import Outcome
+
+__all__ = ["progress"]
+
+_STEPS = 5
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[Sequence[Outcome]], None]]:
+    """Give the function to call with outcomes as they end; everything goes to standard error."""
+    if sys.stderr.isatty():
+        with _bar(total) as advance:
+            yield advance
+    else:
+        yield _lines(total)
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[Sequence[Outcome]], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("applying", total=total)
+
+        def advance(ended: Sequence[Outcome]) -> None:
+            last = ended[-1].change
+            bar.update(task, advance=len(ended), description=f"{last.operation} {last.section}/{last.key}")
+            for outcome in ended:
+                if outcome.result is not Result.APPLIED:
+                    bar.console.print(f"{outcome.result}: {outcome.change.identity}: {outcome.reason}")
+
+        yield advance
+
+
+def _lines(total: int) -> Callable[[Sequence[Outcome]], None]:
+    done = 0
+    said = 0
+
+    def advance(ended: Sequence[Outcome]) -> None:
+        nonlocal done, said
+        done += len(ended)
+        if done * _STEPS // total > said:
+            said = done * _STEPS // total
+            typer.echo(f"{done} of {total} changes", err=True)
+
+    return advance

@@ -1,0 +1,164 @@
+"""``steward plan --watch``: plan and mistakes drawn anew at each save.
+
+The world is observed in the background, every few seconds; a save costs reading the folder and one
+comparison. Files are watched by their times of change: no inotify, so that it works on every file system.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.errors import ControllerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from controller.app import Controller
+    from controller.plan.brakes import Refusal
+    from controller.plan.plan import Plan
+    from controller.policy.model import Policy
+    from controller.reconcile.planner import Planner, Sight
+
+__all__ = ["Drawing", "Watch", "follow", "stamps", "watch_plan"]
+
+_POLL_SECONDS = 0.1
+_OBSERVE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is to be shown: a plan with the brakes that hold it, or the mistakes that stand in its way."""
+
+    plan: Plan | None
+    refusals: tuple[Refusal, ...] = ()
+    mistakes: str = ""
+    work_seconds: float = 0.0
+
+    def same_as(self, other: Drawing | None) -> bool:
+        """Whether drawing it would show nothing new."""
+        if other is None or self.mistakes != other.mistakes or (self.plan is None) != (other.plan is None):
+            return False
+        return self.plan is None or other.plan is None or self.plan.to_json() == other.plan.to_json()
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Time of change (ns) and size of every file below `folder`; files that come and go meanwhile are left out."""
+    found: dict[str, tuple[int, int]] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)  # noqa: PTH118 - ten times a second over a whole folder
+            try:
+                status = os.stat(path)  # noqa: PTH116
+            except OSError:
+                continue
+            found[path] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+class Watch:
+    """One watched folder. `refresh` observes the world; `look` reads the folder and compares."""
+
+    def __init__(self, controller: Controller, folder: Path, targets: Sequence[str]) -> None:
+        self._controller = controller
+        self._folder = folder
+        self._targets = targets
+        self._planner: Planner | None = None
+        self._realm: str | None = None
+        self._sights: Mapping[str, Sight] | None = None
+        self._policy: Policy | None = None
+
+    def look(self) -> Drawing:
+        """Read the folder and compare it with what was last observed; observe where nothing was yet."""
+        from controller.policy.folder import load
+
+        began = time.monotonic()
+        try:
+            policy = load(self._folder)
+            self._controller.check_owner(policy)
+            self._policy = policy
+            planner = self._planner_for(policy)
+            if self._sights is None:
+                self._sights = planner.observe(policy)
+            return self._compared(planner, policy, began)
+        except ControllerError as error:
+            return Drawing(None, mistakes=str(error), work_seconds=time.monotonic() - began)
+
+    def refresh(self) -> None:
+        """Observe the world for the last policy that was sound."""
+        if self._policy is not None:
+            policy = self._policy
+            self._sights = self._planner_for(policy).observe(policy)
+
+    def _compared(self, planner: Planner, policy: Policy, began: float) -> Drawing:
+        from controller.reconcile.planner import refusals
+
+        sights = self._sights or {}
+        memory = self._controller.memory(policy)
+        plan = planner.compare(policy, sights, memory, self._targets)
+        held = refusals(plan, sights, memory.limits)
+        return Drawing(plan, held, work_seconds=time.monotonic() - began)
+
+    def _planner_for(self, policy: Policy) -> Planner:
+        """The planner of the policy's realm; another realm is another world."""
+        realm = policy.realm.name if policy.realm else None
+        if self._planner is None or realm != self._realm:
+            self._planner, self._realm, self._sights = self._controller.planner(policy), realm, None
+        return self._planner
+
+
+def watch_plan(controller: Controller, folder: Path, targets: Sequence[str]) -> None:
+    """Draw until Ctrl-C."""
+    over = threading.Event()
+    try:
+        follow(Watch(controller, folder, targets), folder, _draw, over)
+    except KeyboardInterrupt:
+        over.set()
+
+
+def follow(watch: Watch, folder: Path, draw: Callable[[Drawing], None], over: threading.Event) -> None:
+    """Draw what changes, in the folder or in the world, until `over` is set."""
+    changed_world = threading.Event()
+    observer = threading.Thread(
+        target=_observe, args=(watch, changed_world, over), daemon=True, name="observe"
+    )
+    shown: Drawing | None = None
+    seen: dict[str, tuple[int, int]] | None = None
+    while not over.is_set():
+        now = stamps(folder)
+        if now != seen or changed_world.is_set():
+            changed_world.clear()
+            drawing = watch.look()
+            if now != seen or not drawing.same_as(shown):
+                draw(drawing)
+                shown = drawing
+            seen = now
+        if observer.ident is None:
+            observer.start()
+        over.wait(_POLL_SECONDS)
+
+
+def _observe(watch: Watch, changed_world: threading.Event, over: threading.Event) -> None:
+    while not over.wait(_OBSERVE_SECONDS):
+        try:
+            watch.refresh()
+        except ControllerError:
+            continue  # the next look says so itself
+        changed_world.set()
+
+
+def _draw(drawing: Drawing) -> None:
+    from controller.cli.rendering import console, print_plan
+
+    out = console()
+    if out.is_terminal:
+        out.clear()
+    if drawing.plan is None:
+        out.print(drawing.mistakes, style="red")
+    else:
+        print_plan(out, drawing.plan, drawing.refusals)
+    out.print(f"{time.strftime('%H:%M:%S')}  {drawing.work_seconds * 1000:.0f} ms; Ctrl-C ends", style="dim")

@@ -85,7 +85,8 @@ async def _action(request: web.Request) -> web.Response:
 
 
 async def _reconcile(request: web.Request) -> web.Response:
-    site_of(request).reconcile_now()
+    for wake in site_of(request).on_reconcile:
+        wake()
     return web.json_response({"status": "asked"}, status=202)
 
 

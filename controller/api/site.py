@@ -93,7 +93,7 @@ class Site:
     executor: Executor
     ca_certificate: bytes
     sd_token: str
-    reconcile_now: Callable[[], None] = lambda: None
+    on_reconcile: list[Callable[[], None]] = field(default_factory=list)
 
     def now(self) -> int:
         """Seconds since 1970-01-01 UTC."""

@@ -73,7 +73,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     ticket = site.wakeups.ticket("status")
     await response.write(b": open\n\n")
-    while not site.wakeups.is_closed:
+    while not site.wakeups.is_closed():
         changed = await site.wakeups.wait("status", ticket, 30)
         ticket = site.wakeups.ticket("status")
         await response.write(b"event: changed\ndata: -\n\n" if changed else b": still here\n\n")

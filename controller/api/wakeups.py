@@ -51,7 +51,6 @@ class Wakeups:
         for name in list(self._bells):
             self.ring(name)
 
-    @property
     def is_closed(self) -> bool:
         """Whether the service stops."""
         return self._is_closed

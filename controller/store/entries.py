@@ -129,6 +129,14 @@ class AuditLog:
         with self._database.write() as connection:
             connection.execute(insert(checkpoints).values(**values))
 
+    def last_checkpoint(self) -> tuple[int, str]:
+        """The seq and the envelope of the newest stored checkpoint; (0, "") where there is none."""
+        query = select(checkpoints.c.seq, checkpoints.c.envelope)
+        mine = query.where(checkpoints.c.chain == self._journal.chain).order_by(checkpoints.c.seq.desc())
+        with self._database.read() as connection:
+            found = connection.execute(mine.limit(1)).first()
+        return (0, "") if found is None else (int(found.seq), str(found.envelope))
+
     def signed_checkpoints(self) -> list[str]:
         """The envelopes of all stored checkpoints, oldest first."""
         with self._database.read() as connection:

@@ -87,10 +87,13 @@ class Leases:
         return renewed
 
     def release(self, lease: Lease, now: int) -> None:
-        """End the lease now; nothing happens where it is somebody else's by now."""
+        """Give the lease back, nothing of the holder's being under way; `until` 0 says so to the next one.
+
+        Nothing happens where it has ended already or is somebody else's.
+        """
+        mine = (table.c.name == _NAME, table.c.term == lease.term, table.c.until > now)
         with self._database.write() as connection:
-            mine = (table.c.name == _NAME, table.c.term == lease.term, table.c.until > now)
-            connection.execute(update(table).where(*mine).values(until=now))
+            connection.execute(update(table).where(*mine).values(until=0))
 
     def current(self) -> Lease | None:
         """The row as it stands, ended or not; None where nobody ever held it."""

@@ -116,6 +116,14 @@ class Runs:
             connection.execute(update(runs).where(runs.c.id == run.id).values(**ended))
             self._append(connection, run, "run.finished", {"detail": detail, "result": result})
 
+    def break_off(self, run_id: str, *, detail: str) -> None:
+        """Store that a pass ended before its end, where it began at all and has no end yet."""
+        with self._database.read() as connection:
+            is_open = (runs.c.id == run_id, runs.c.finished_at.is_(None))
+            row = connection.execute(select(runs).where(*is_open)).mappings().first()
+        if row is not None:
+            self.finish(Run(**row), result="failed", detail=detail)
+
     def latest(self, limit: int) -> list[Run]:
         """The newest `limit` runs, newest first."""
         with self._database.read() as connection:

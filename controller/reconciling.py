@@ -1,0 +1,155 @@
+"""One pass of the service: plan, apply where it may, look again. Blocking; run on a thread.
+
+Everything is built anew for each pass (clients, tokens, secrets), so that nothing learnt before is believed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from controller.api.site import PlannedChange
+from controller.errors import ControllerError
+from controller.reconcile.passes import Act, apply_pass
+from controller.store import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from controller.app import Controller
+    from controller.leadership import Leadership
+    from controller.plan.change import Change, Outcome
+    from controller.plan.plan import Plan
+    from controller.policy import Policy
+    from controller.reconcile.passes import Planned
+    from controller.store import Store
+
+__all__ = ["PassResult", "Reconciler"]
+
+_SHOWN = 160
+_ACTOR = "controller"
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What one pass saw and did: the plan as it is *after* the pass, and every outcome.
+
+    `error` is why it broke off; `waits` that it would have written but may not yet (the lease).
+    """
+
+    changes: tuple[PlannedChange, ...] = ()
+    drift: Mapping[tuple[str, str], int] | None = None
+    reports: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    error: str = ""
+    waits: bool = False
+
+    @property
+    def result(self) -> str:
+        """done, partial, failed or refused."""
+        if self.error:
+            return "failed"
+        if self.refusals:
+            return "refused"
+        is_whole = not self.gaps and all(str(outcome.result) == "applied" for outcome in self.outcomes)
+        return "done" if is_whole else "partial"
+
+    @property
+    def is_clean(self) -> bool:
+        """Everything was seen, and nothing differs from Git."""
+        return self.result == "done" and not self.changes
+
+
+class Reconciler:
+    """Makes passes. With `applies` False it only reports."""
+
+    def __init__(
+        self,
+        open_controller: Callable[[], AbstractContextManager[Controller]],
+        store: Store,
+        leadership: Leadership,
+        *,
+        applies: bool,
+        new_id: Callable[[], str],
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._open = open_controller
+        self._store = store
+        self._leadership = leadership
+        self._applies = applies
+        self._new_id = new_id
+        self._is_stopping = is_stopping
+
+    def run(self, policy: Policy, commit: str, *, is_new: bool) -> PassResult:
+        """One pass.
+
+        A new commit leaves a record even where nothing differs, an old one only where it does.
+        """
+        run_id = self._new_id()
+        try:
+            with self._open() as controller:
+                return self._pass(controller, policy, commit, run_id, is_new=is_new)
+        except ControllerError as error:
+            self._store.runs.break_off(run_id, detail=str(error))
+            return PassResult(error=str(error))
+
+    def _pass(
+        self, controller: Controller, policy: Policy, commit: str, run_id: str, *, is_new: bool
+    ) -> PassResult:
+        planned = controller.plan(policy)
+        wants = self._applies and bool(planned.plan.changes or is_new) and not planned.refusals
+        if not wants:
+            return _seen(planned)
+        lease = self._leadership.lease
+        if lease is None or not self._leadership.may_write():
+            return replace(_seen(planned), waits=True)
+        outcomes = apply_pass(
+            planned,
+            controller.planner(policy),
+            controller.applier(policy),
+            self._store,
+            Act(run_id, _ACTOR, lease.term, kind="reconcile", commit=commit),
+            on_outcomes=self._go_on,
+        )
+        after = controller.plan(policy) if outcomes else planned
+        return replace(_seen(after), outcomes=tuple(outcomes))
+
+    def _go_on(self, _ended: Sequence[Outcome]) -> None:
+        if self._is_stopping() or not self._leadership.may_write():
+            raise LeaseLost("the pass was broken off: the controller stops, or its lease ran out")
+
+
+def _seen(planned: Planned) -> PassResult:
+    plan: Plan = planned.plan
+    drift = Counter((change.section, str(change.operation)) for change in plan.changes)
+    return PassResult(
+        changes=tuple(map(_shown, plan.changes)),
+        drift=dict(drift),
+        reports=tuple(f"{note.system} {note.section} {note.key}: {note.text}" for note in plan.reported),
+        gaps=tuple(f"{gap.system} {gap.section}: {gap.why}" for gap in plan.unobserved),
+        refusals=tuple(map(str, planned.refusals)),
+    )
+
+
+def _shown(change: Change) -> PlannedChange:
+    before, after = change.before or {}, change.after or {}
+    fields = [(name, _text(before.get(name)), _text(after.get(name))) for name in change.changed]
+    source = "" if change.source is None else str(change.source)
+    return PlannedChange(
+        change.system, change.section, change.key, str(change.operation), tuple(fields), change.reason, source
+    )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    text = _listed(value) if isinstance(value, tuple | list) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(_text, values)) or "nothing"

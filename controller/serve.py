@@ -1,0 +1,275 @@
+"""`steward serve`: everything that goes on by itself, until it is told to stop.
+
+    alarm clock ──► follow Git ──► pass ──► status, metrics        one at a time
+                ──► lease: take or renew                           every 5 s
+                ──► expired actions, audit checkpoints             every second
+    HTTPS and the local socket                                     all the while
+
+A fault of one of these is told (log, metric, page) and does not end the others. On SIGTERM nothing new
+begins, waiting agents are answered, a pass stops between two changes, and the lease is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from controller.api.application import local_application, public_application
+from controller.errors import ControllerError
+from controller.following import Followed
+from controller.schedule import Alarm
+from controller.signing import checkpoint_envelope
+from controller.store import StoreError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from controller.api.site import Site
+    from controller.following import PolicyFollower
+    from controller.leadership import Leadership, LeaseTiming
+    from controller.reconciling import PassResult, Reconciler
+    from protocol.dsse import Signer
+
+__all__ = ["Intervals", "Listening", "Service"]
+
+CHECKPOINT_SECONDS = 60
+CHECKPOINT_ENTRIES = 1000
+_SHUTDOWN_SECONDS = 5
+_WAITS = "waiting for the lease, or for its last holder's requests to end, before anything is written"
+_log = structlog.get_logger("steward.serve")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where to serve: HTTPS on host and port (0 for any free one), and a Unix socket for this machine."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext
+    socket: Path
+    renew_tls: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Seconds between two looks at Git, and between two passes without a new commit."""
+
+    policy: float
+    reconcile: float
+
+
+class Service:
+    """One running controller."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        listening: Listening,
+        intervals: Intervals,
+        timing: LeaseTiming,
+        leadership: Leadership,
+        follower: PolicyFollower | None,
+        reconciler: Reconciler,
+        audit_signer: Signer,
+    ) -> None:
+        self._site = site
+        self._listening = listening
+        self._intervals = intervals
+        self._timing = timing
+        self._leadership = leadership
+        self._follower = follower
+        self._reconciler = reconciler
+        self._audit_signer = audit_signer
+        self._is_wanted = asyncio.Event()
+        self._looks = True
+        self._passes = False
+        self._checkpoint_at = 0
+        self._followed = Followed()
+        self.port = 0
+
+    def wake(self, *, look: bool = True, reconcile: bool = True) -> None:
+        """Look at Git, make a pass, or both, as soon as the one under way has ended."""
+        self._looks |= look
+        self._passes |= reconcile
+        self._is_wanted.set()
+
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop` is set; `ready` is called once the port is open. Raises ControllerError."""
+        alarm = Alarm()
+        runners = [
+            web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, access_log=None)
+            for app in (public_application(self._site), local_application(self._site))
+        ]
+        tasks: list[asyncio.Task[None]] = []
+        following: asyncio.Task[None] | None = None
+        try:
+            await self._lead_once()
+            await self._listen(runners)
+            self._set(alarm)
+            tasks = [asyncio.create_task(work()) for work in (self._lead, self._keep_house)]
+            following = asyncio.create_task(self._follow())
+            ready()
+            await stop.wait()
+        finally:
+            alarm.stop()
+            self._site.wakeups.close()
+            self._is_wanted.set()
+            for runner in runners:
+                await runner.cleanup()
+            await _end(tasks, following)
+            await self._site.call(self._leadership.release)
+            self._listening.socket.unlink(missing_ok=True)
+
+    async def _listen(self, runners: list[web.AppRunner]) -> None:
+        public, local = runners
+        place = self._listening
+        for runner in runners:
+            await runner.setup()
+        try:
+            site = web.TCPSite(public, place.host, place.port, ssl_context=place.tls)
+            await site.start()
+            self.port = public.addresses[0][1]
+            place.socket.unlink(missing_ok=True)
+            before = os.umask(0o177)
+            try:
+                await web.UnixSite(local, _short(place.socket)).start()
+            finally:
+                os.umask(before)
+        except OSError as error:
+            raise ControllerError(f"cannot listen on {place.host}:{place.port}: {error.strerror}") from error
+
+    def _set(self, alarm: Alarm) -> None:
+        alarm.start()
+        if self._follower is not None:
+            alarm.every(self._intervals.policy, "policy", lambda: self.wake(reconcile=False))
+        alarm.every(self._intervals.reconcile, "reconcile", lambda: self.wake(look=False))
+        alarm.every(86_400, "certificate", self._listening.renew_tls)
+        self.wake(reconcile=False)
+
+    async def _lead(self) -> None:
+        while not self._site.wakeups.is_closed():
+            await asyncio.sleep(self._timing.loop_wait)
+            await self._lead_once()
+
+    async def _lead_once(self) -> None:
+        had = self._site.situation.lease
+        lease = await self._site.call(self._leadership.step)
+        self._site.situation.lease = lease
+        self._site.situation.lease_note = self._leadership.note
+        self._site.metrics.lease_held.set(int(lease is not None))
+        if (had is None) != (lease is None):
+            _log.info("lease", held=lease is not None, note=self._leadership.note)
+            self._site.wakeups.ring("status")
+            if lease is not None:
+                self.wake(look=False)
+
+    async def _follow(self) -> None:
+        while not self._site.wakeups.is_closed():
+            await self._is_wanted.wait()
+            self._is_wanted.clear()
+            looks, self._looks = self._looks, False
+            passes, self._passes = self._passes, False
+            if self._site.wakeups.is_closed():
+                return
+            try:
+                await self._turn(looks=looks, passes=passes)
+            except Exception as error:  # noqa: BLE001 - the isolating runner: the next turn may succeed
+                _log.exception("turn failed")
+                self._site.situation.pass_error = f"unexpected {type(error).__name__}; the log says more"
+                self._site.metrics.passes.labels("failed").inc()
+            self._site.wakeups.ring("status")
+
+    async def _turn(self, *, looks: bool, passes: bool) -> None:
+        situation = self._site.situation
+        if self._follower is None:
+            return
+        before = situation.commit
+        if looks or not before:
+            self._followed = await self._site.call(self._follower.look)
+            self._tell_policy(self._followed)
+        followed = self._followed
+        if followed.policy is None or (followed.commit == before and not passes):
+            return
+        work = self._reconciler.run
+        result = await self._site.call(
+            work, followed.policy, followed.commit, is_new=followed.commit != before
+        )
+        self._tell_pass(result)
+
+    def _tell_policy(self, followed: Followed) -> None:
+        situation = self._site.situation
+        if followed.fault and (followed.fault, followed.newest) != (situation.fault, situation.newest):
+            _log.error(
+                "policy not obeyed", reason=followed.fault, commit=followed.newest, lines=followed.lines
+            )
+        if followed.fault != "unreachable":
+            situation.fetched_at = self._site.now()
+        situation.commit, situation.newest = followed.commit, followed.newest
+        situation.fault, situation.fault_lines = followed.fault, followed.lines
+        situation.dependencies["git"] = followed.lines[0] if followed.fault == "unreachable" else "ok"
+        self._site.metrics.saw_policy_fault(followed.fault)
+        if followed.commit:
+            self._site.metrics.saw_commit(followed.commit)
+
+    def _tell_pass(self, result: PassResult) -> None:
+        situation, metrics = self._site.situation, self._site.metrics
+        situation.pass_error = result.error or (_WAITS if result.waits else "")
+        metrics.passes.labels(result.result).inc()
+        for outcome in result.outcomes:
+            metrics.reconcile.labels(outcome.change.section, str(outcome.result)).inc()
+        if result.drift is not None:
+            metrics.saw_drift(result.drift, unobserved=len(result.gaps))
+            situation.planned_at = self._site.now()
+            situation.plan, situation.reports = result.changes, result.reports
+            situation.gaps, situation.refusals = result.gaps, result.refusals
+        if result.is_clean:
+            situation.last_success_at = self._site.now()
+            metrics.saw_success(self._site.now())
+        _log.info("pass", result=result.result, changes=len(result.changes), outcomes=len(result.outcomes))
+
+    async def _keep_house(self) -> None:
+        while not self._site.wakeups.is_closed():
+            try:
+                await self._expire()
+                await self._check_point()
+            except StoreError as error:
+                _log.error("store", error=str(error))
+            await asyncio.sleep(1)
+
+    async def _expire(self) -> None:
+        for action in await self._site.call(self._site.store.actions.expire, now=self._site.now()):
+            self._site.metrics.actions.labels(action.kind, action.state).inc()
+            self._site.wakeups.ring("status")
+
+    async def _check_point(self) -> None:
+        """Sign the chain's head every 60 s or 1,000 entries; agents carry it off this machine."""
+        site, now = self._site, self._site.now()
+        head = await site.call(site.store.audit.head)
+        grown = head.seq - site.situation.checkpoint_seq
+        is_due = now - self._checkpoint_at >= CHECKPOINT_SECONDS or grown >= CHECKPOINT_ENTRIES
+        if grown <= 0 or not is_due:
+            return
+        envelope = await site.call(checkpoint_envelope, head, self._audit_signer, at=now)
+        await site.call(site.store.audit.keep_checkpoint, head, at=now, envelope=envelope)
+        site.situation.checkpoint, site.situation.checkpoint_seq = envelope, head.seq
+        self._checkpoint_at = now
+
+
+def _short(path: Path) -> str:
+    """The path as it fits into a socket's address (107 bytes, unix(7)): relative where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+async def _end(tasks: list[asyncio.Task[None]], following: asyncio.Task[None] | None) -> None:
+    """End the loops; a pass under way is on a thread and ends by itself between two changes."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, *([following] if following else []), return_exceptions=True)

@@ -1,0 +1,173 @@
+"""Builds the service from controller.yaml: which keys, which clock, which systems.
+
+Nothing is started here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from controller.api.metrics import Metrics
+from controller.api.site import Site, Situation
+from controller.api.tokens import AgentTokens
+from controller.api.wakeups import Wakeups
+from controller.app import Controller
+from controller.datafolder import DataFolder
+from controller.errors import ControllerError
+from controller.following import PolicyFollower
+from controller.gitops import PolicyRepository
+from controller.leadership import Leadership, LeaseTiming
+from controller.plan.plan import SECTIONS
+from controller.reconciling import Reconciler
+from controller.serve import Intervals, Listening, Service
+from controller.signing import ActionSigner
+from controller.store import Store
+from protocol.kinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.config import Configuration
+
+__all__ = ["Built", "build_service", "data_folder", "holder_name", "server_names"]
+
+_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Built:
+    """A service that can be run, and what has to be closed afterwards."""
+
+    service: Service
+    site: Site
+
+    def close(self) -> None:
+        """Close the store and end the threads."""
+        self.site.executor.shutdown(wait=True)
+        self.site.store.close()
+
+
+def build_service(configuration: Configuration, *, clock: Callable[[], float] = time.time) -> Built:
+    """The service of a configuration; raises ControllerError where a key, a file or the store is missing."""
+    data = data_folder(configuration)
+    store = Store.open(configuration.store_url, chain=configuration.instance, clock=clock)
+    timing = LeaseTiming()
+    leadership = Leadership(store, holder_name("serve"), timing, clock=clock, monotonic=time.monotonic)
+    site = _site(configuration, data, store, clock)
+    reconciler = Reconciler(
+        lambda: Controller(configuration, clock=clock),
+        store,
+        leadership,
+        applies=configuration.policy.apply,
+        new_id=site.new_id,
+        is_stopping=site.wakeups.is_closed,
+    )
+    service = Service(
+        site,
+        listening=_listening(configuration, data, clock),
+        intervals=Intervals(
+            policy=configuration.policy.interval.total_seconds(),
+            reconcile=configuration.reconcile.interval.total_seconds(),
+        ),
+        timing=timing,
+        leadership=leadership,
+        follower=_follower(configuration, data, store, clock),
+        reconciler=reconciler,
+        audit_signer=data.signer("audit"),
+    )
+    site.on_reconcile.append(service.wake)
+    return Built(service, site)
+
+
+def data_folder(configuration: Configuration) -> DataFolder:
+    """The data folder that controller.yaml names."""
+    return DataFolder(configuration.file(configuration.data))
+
+
+def holder_name(purpose: str) -> str:
+    """How this process signs the lease row: purpose, machine and process id."""
+    return f"{purpose}@{socket.gethostname()}:{os.getpid()}"
+
+
+def server_names(url: str, listen: str) -> list[str]:
+    """The names that the server certificate must speak for.
+
+    Those of the URL, the address, and this machine.
+    """
+    host, _ = _address(listen)
+    names = [urlsplit(url).hostname or "localhost", "localhost", "127.0.0.1"]
+    if host not in ("", "0.0.0.0", "::"):  # noqa: S104 - told apart, not bound
+        names.append(host)
+    return list(dict.fromkeys(names))
+
+
+def _site(configuration: Configuration, data: DataFolder, store: Store, clock: Callable[[], float]) -> Site:
+    now = int(clock())
+    seq, envelope = store.audit.last_checkpoint()
+    situation = Situation(
+        started_at=now, applies=configuration.policy.apply, checkpoint=envelope, checkpoint_seq=seq
+    )
+    signer = ActionSigner(
+        data.signer("signing"), trust_version=data.trust.version, policy_commit=lambda: situation.commit
+    )
+    token_file = configuration.sd_token_file
+    return Site(
+        instance=configuration.instance,
+        version=metadata.version("steward-infra"),
+        url=configuration.url,
+        store=store,
+        trust=data.trust,
+        signer=signer,
+        tokens=AgentTokens(configuration.instance, started_at=now),
+        metrics=Metrics(resources=SECTIONS, kinds=KINDS),
+        wakeups=Wakeups(),
+        situation=situation,
+        clock=clock,
+        executor=ThreadPoolExecutor(_THREADS, thread_name_prefix="store"),
+        ca_certificate=data.ca_certificate(),
+        sd_token=configuration.secret(token_file) if token_file else "",
+    )
+
+
+def _listening(configuration: Configuration, data: DataFolder, clock: Callable[[], float]) -> Listening:
+    names = server_names(configuration.url, configuration.listen)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+
+    def renew() -> None:
+        certificate, key = data.server_files(names, now=int(clock()))
+        context.load_cert_chain(certificate, key)
+
+    renew()
+    host, port = _address(configuration.listen)
+    return Listening(host, port, context, data.socket, renew)
+
+
+def _follower(
+    configuration: Configuration, data: DataFolder, store: Store, clock: Callable[[], float]
+) -> PolicyFollower | None:
+    git = configuration.policy
+    if not git.git:
+        return None
+    source = git.git if _is_address(git.git) else str(configuration.file(git.git))
+    repository = PolicyRepository(data.mirror, source, git.branch)
+    return PolicyFollower(repository, git.folder, store.commits, clock=clock)
+
+
+def _is_address(source: str) -> bool:
+    """Whether Git would take it for an address: `scheme://…` or `user@host:path`."""
+    return "://" in source or ":" in source.partition("/")[0]
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise ControllerError(f"listen: {listen!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)

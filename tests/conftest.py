@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.real import servers
+from tests.real.certificates import make_certificates
 from tests.real.keycloak import RunningKeycloak, running_keycloak
+from tests.real.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from controller.clients.keycloak_writer import KeycloakWriter
+
 
 @pytest.fixture(scope="session")
 def real_keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningKeycloak]:
-    """One real Keycloak for the whole session; make a realm of your own in it."""
+    """One real Keycloak for the whole session; make a realm of your own in it (`real_keycloak_realm`)."""
     source = servers.real_server("keycloak")
     with running_keycloak(source, tmp_path_factory.mktemp("keycloak")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def simulated_keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningKeycloak]:
+    """The lab's Keycloak over HTTPS, for the whole session; make a realm of your own in it."""
+    from lab.keycloak.server import application
+
+    files = make_certificates(tmp_path_factory.mktemp("simulated-keycloak"))
+    with served(application(), files) as url:
+        yield RunningKeycloak(url, url, files.ca, "admin", "admin")
+
+
+@pytest.fixture(scope="session", params=["simulated", "real"])
+def keycloak(request: pytest.FixtureRequest) -> RunningKeycloak:
+    """The lab's Keycloak and the real one in turn: whatever holds for one must hold for the other."""
+    server: RunningKeycloak = request.getfixturevalue(f"{request.param}_keycloak")
+    return server
+
+
+@pytest.fixture(scope="module")
+def keycloak_realm(keycloak: RunningKeycloak) -> Iterator[KeycloakWriter]:
+    """A client bound to a fresh realm of the calling module; the realm records admin events."""
+    from controller.clients.keycloak_connection import KeycloakAccess
+    from controller.clients.keycloak_writer import KeycloakWriter
+    from controller.keycloak_values import KeycloakRealm
+
+    access = KeycloakAccess(
+        url=keycloak.url, username=keycloak.username, password=keycloak.password, ca_file=keycloak.ca_file
+    )
+    with KeycloakWriter(access, f"test-{secrets.token_hex(6)}") as writer:
+        writer.create_realm(KeycloakRealm(writer.realm_name, admin_events=True))
+        yield writer
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

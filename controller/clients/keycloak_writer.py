@@ -8,6 +8,7 @@ REST API, https://www.keycloak.org/docs-api/latest/rest-api/ .
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -258,17 +259,16 @@ def _sorted_out(
     """Those to send, and those that would make the server refuse their neighbours or invent a role."""
     sound: list[KeycloakUser] = []
     failed: dict[str, ControllerError] = {}
-    names: set[str] = set()
-    emails: set[str] = set()
-    for user in (replace(one, username=one.username.lower(), email=one.email.lower()) for one in users):
-        if user.username in names or user.email in emails:
-            failed.setdefault(user.username, Conflict(f"{user.username} or its e-mail is asked for twice"))
+    normal = [replace(user, username=user.username.lower(), email=user.email.lower()) for user in users]
+    names = Counter(user.username for user in normal)
+    emails = Counter(user.email for user in normal if user.email)
+    for user in normal:
+        if names[user.username] > 1 or emails[user.email] > 1:
+            failed[user.username] = Conflict(f"the name or e-mail of {user.username} is asked for twice")
         elif unknown := sorted(user.roles - frozenset(known_roles)):
             failed[user.username] = NotThere(f"the role {unknown[0]} of {user.username} does not exist")
         else:
             sound.append(user)
-        names.add(user.username)
-        emails.update({user.email} - {""})
     return sound, failed
 
 

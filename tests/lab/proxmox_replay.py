@@ -163,9 +163,8 @@ def _same_elements(expected: list[Any], got: list[Any]) -> bool:
 
 def _fits(expected: str, got: Any) -> bool:
     whole = re.fullmatch(r"<([a-z-]+)>", expected)
-    if (whole and whole[1] in {"pid", "pstart", "starttime"}) or (
-        whole and whole[1] not in _TEXT_PLACEHOLDERS
-    ):
+    in_upid = {"pid", "pstart", "starttime"}
+    if whole and (whole[1] in in_upid or whole[1] not in _TEXT_PLACEHOLDERS):
         return isinstance(got, (int, float)) and not isinstance(got, bool)
     pattern = "".join(
         f"(?:{_TEXT_PLACEHOLDERS[part[1:-1]]})" if re.fullmatch(r"<[a-z-]+>", part) else re.escape(part)

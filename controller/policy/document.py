@@ -246,8 +246,8 @@ class _Builder:
     def _scalar(self, event: _Event) -> Value:
         if event.anchor is not None or event.tag is not None:
             self._check_properties(event)
-        text: str = event.value
-        return resolve(text) if event.implicit[0] else text
+        plain = event.implicit[0] and event.tag is None
+        return resolve(event.value) if plain else event.value
 
     def _key(self, event: _Event, depth: int) -> str | None:
         mark = event.start_mark

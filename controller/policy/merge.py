@@ -38,8 +38,8 @@ class Layer:
 class Merged:
     """All layers in one tree of values with places.
 
-    `unsure` names sections of which something could not be read, `lost` the keys that stand where nothing could
-    be made of them: a name that is not found may well be one of those, so nobody complains about it.
+    `unsure` names sections that were not read whole; `lost` holds the keys of places that nothing came of. A
+    name that is not found may well stand there, so nobody complains about it.
     """
 
     place: Place

@@ -53,7 +53,7 @@ class Rules(Section):
 
 
 class MaxDeletes(Section):
-    """How much one plan may remove: both must hold."""
+    """How much one plan may remove: the greater of `count` and `share` of what is there."""
 
     count: int | None = Field(default=None, ge=0)
     share: Percentage | None = None

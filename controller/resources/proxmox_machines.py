@@ -62,7 +62,7 @@ def check_clusters(policy: Policy, clusters: Collection[str]) -> None:
 def identify(
     machines: Iterable[Named], guests: Iterable[ProxmoxGuest], context: Context
 ) -> tuple[dict[str, int], list[Report]]:
-    """The guest's number of each machine that is there, and a report for each that is not.
+    """The number of each machine that is there, and a report for each that is not.
 
     A name that two guests have, and two machines that are one guest, are mistakes of the policy: PolicyErrors.
     """
@@ -70,26 +70,35 @@ def identify(
     by_name: dict[str, list[int]] = {}
     for guest in by_vmid.values():
         by_name.setdefault(guest.name, []).append(guest.vmid)
-    found: dict[str, int] = {}
+    found: dict[int, str] = {}
     reports: list[Report] = []
     problems: list[Problem] = []
     for one in machines:
-        vmids = by_name.get(one.machine, []) if one.vmid is None else [one.vmid] * (one.vmid in by_vmid)
+        vmids = _candidates(one, by_vmid, by_name)
         if len(vmids) > 1:
             listed = ", ".join(str(vmid) for vmid in sorted(vmids))
-            message = f"{len(vmids)} guests of {cluster_of(context)} are named {quoted(one.machine)}: say vmid ({listed})"
+            message = (
+                f"{quoted(one.machine)} is the name of guests {listed} of {cluster_of(context)}: say vmid"
+            )
             problems.append(Problem(one.source, message))
-        elif vmids and vmids[0] in found.values():
-            first = next(name for name, vmid in found.items() if vmid == vmids[0])
-            problems.append(Problem(one.source, f"guest {vmids[0]} is {quoted(first)} already"))
-        elif vmids:
-            found[one.machine] = vmids[0]
-            reports += _renamed(one, by_vmid[vmids[0]], context)
-        else:
+        elif not vmids:
             reports.append(_missing(one, context))
+        elif vmids[0] in found:
+            problems.append(Problem(one.source, f"guest {vmids[0]} is {quoted(found[vmids[0]])} already"))
+        else:
+            found[vmids[0]] = one.machine
+            reports += _renamed(one, by_vmid[vmids[0]], context)
     if problems:
         raise PolicyErrors(problems)
-    return found, reports
+    return {machine: vmid for vmid, machine in found.items()}, reports
+
+
+def _candidates(
+    one: Named, by_vmid: Mapping[int, ProxmoxGuest], by_name: Mapping[str, list[int]]
+) -> list[int]:
+    if one.vmid is None:
+        return by_name.get(one.machine, [])
+    return [one.vmid] if one.vmid in by_vmid else []
 
 
 def _missing(one: Named, context: Context) -> Report:

@@ -1,7 +1,7 @@
 """The Proxmox client as resources see it; the real one is built in controller/app.py alone.
 
 A reader cannot write: planning, drift, explain and look get no other. Methods raise ControllerError's family
-only; each is one request for a whole list, never one per object.
+only; each reads a whole list in one request, never one object.
 """
 
 from __future__ import annotations
@@ -11,36 +11,44 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.proxmox_values import AclEntry, ProxmoxGroup, ProxmoxGuest, ProxmoxRole, ProxmoxUser
+    from controller.proxmox_values import (
+        ProxmoxAccess,
+        ProxmoxEntry,
+        ProxmoxResources,
+        ProxmoxRights,
+        ProxmoxRole,
+        ProxmoxUser,
+        UserPatch,
+    )
 
 __all__ = ["ProxmoxReader", "ProxmoxWriter"]
 
 
 class ProxmoxReader(Protocol):
-    """One cluster, read only. Lists are read whole, or Unobserved is raised."""
+    """One cluster, read only."""
 
-    def roles(self) -> tuple[ProxmoxRole, ...]:
-        """All roles, Proxmox's own included (`GET /access/roles`)."""
+    def rights(self) -> ProxmoxRights:
+        """Our own privileges."""
         ...
 
-    def users(self) -> tuple[ProxmoxUser, ...]:
-        """All users of all realms (`GET /access/users`)."""
+    def users(self) -> Mapping[str, ProxmoxUser]:
+        """The users whom we may see, by user id."""
         ...
 
-    def groups(self) -> tuple[ProxmoxGroup, ...]:
-        """All groups with their members (`GET /access/groups`)."""
+    def roles(self) -> Mapping[str, ProxmoxRole]:
+        """All roles, by name."""
         ...
 
-    def acl(self) -> tuple[AclEntry, ...]:
-        """The whole access control list (`GET /access/acl`)."""
+    def entries(self) -> tuple[ProxmoxEntry, ...]:
+        """The entries of the access control list that we may see."""
         ...
 
-    def guests(self) -> tuple[ProxmoxGuest, ...]:
-        """All guests of all nodes (`GET /cluster/resources?type=vm`)."""
+    def resources(self) -> ProxmoxResources:
+        """Guests, nodes, storages and pools that we may see."""
         ...
 
-    def permissions(self, userid: str = "") -> Mapping[str, Mapping[str, bool]]:
-        """Path → privilege → propagates, of `userid` or of our own account (`GET /access/permissions`)."""
+    def access(self) -> ProxmoxAccess:
+        """Users, groups, roles and entries, side by side. Raises Unobserved where something is hidden."""
         ...
 
 
@@ -50,11 +58,11 @@ class ProxmoxWriter(ProxmoxReader, Protocol):
     A write is sent once; OutcomeUnknown where no answer came.
     """
 
-    def create_role(self, name: str, privileges: frozenset[str]) -> None:
+    def create_role(self, role: ProxmoxRole) -> None:
         """Create a role. Raises Conflict."""
         ...
 
-    def update_role(self, name: str, privileges: frozenset[str]) -> None:
+    def set_role(self, role: ProxmoxRole) -> None:
         """Give a role exactly these privileges. Raises NotThere."""
         ...
 
@@ -66,18 +74,18 @@ class ProxmoxWriter(ProxmoxReader, Protocol):
         """Create a user, without a password. Raises Conflict."""
         ...
 
-    def update_user(self, user: ProxmoxUser) -> None:
-        """Give a user exactly these fields. Raises NotThere."""
+    def update_user(self, userid: str, patch: UserPatch) -> None:
+        """Change what the patch holds. Raises NotThere."""
         ...
 
     def delete_user(self, userid: str) -> None:
-        """Delete a user with all entries and tokens. Raises NotThere."""
+        """Delete a user with memberships, entries and tokens. Raises NotThere."""
         ...
 
-    def set_acl(self, entry: AclEntry) -> None:
-        """Add an entry, or set its propagate flag; one that is there already stays."""
+    def set_entry(self, entry: ProxmoxEntry) -> None:
+        """Add an entry, or replace its propagate flag. Raises NotThere."""
         ...
 
-    def delete_acl(self, entry: AclEntry) -> None:
+    def delete_entry(self, entry: ProxmoxEntry) -> None:
         """Remove an entry; one that is not there is no error."""
         ...

@@ -1,4 +1,4 @@
-"""Roles of Proxmox VE: `steward-<role>` with the privileges that the policy lists. A role is ours by its name."""
+"""Roles of Proxmox VE: `steward-<role>` with the privileges that the policy lists; ours by their name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from controller.errors import Conflict, NotThere
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
 from controller.plan.plan import Report
 from controller.policy.problems import did_you_mean, quoted
+from controller.proxmox_values import ProxmoxRole
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
@@ -73,16 +74,15 @@ def observe(client: ProxmoxReader, context: Context) -> SeenRoles:
     """All roles of ours; what the version knows is what its Administrator may do."""
     roles = client.roles()
     ours = {
-        role.name.removeprefix(PREFIX): Role(role.privileges, owner=context.owner, object_id=role.name)
-        for role in roles
-        if role.name.startswith(PREFIX)
+        name.removeprefix(PREFIX): Role(frozenset(role.privileges), owner=context.owner, object_id=name)
+        for name, role in roles.items()
+        if name.startswith(PREFIX)
     }
-    known = next((role.privileges for role in roles if role.name == _EVERYTHING), frozenset[str]())
-    return SeenRoles(ours, known)
+    return SeenRoles(ours, frozenset(roles[_EVERYTHING].privileges) if _EVERYTHING in roles else frozenset())
 
 
 def diff(observed: SeenRoles, desired: Mapping[str, Role], context: Context) -> Difference:
-    """What to create, alter and (as prunes) delete; privileges that this version lacks are reported, not sent."""
+    """What to create, alter and (as prunes) delete; privileges that this version lacks are only reported."""
     possible = {
         name: replace(role, privileges=role.privileges & observed.known) if observed.known else role
         for name, role in desired.items()
@@ -113,23 +113,23 @@ def apply(client: ProxmoxWriter, change: Change) -> Outcome:
 def _write(client: ProxmoxWriter, change: Change) -> Outcome:
     name = PREFIX + change.key
     if change.operation is Operation.CREATE:
-        client.create_role(name, _privileges(change.after))
+        client.create_role(ProxmoxRole(name, _privileges(change.after)))
         return applied(change)
-    seen = next((role for role in client.roles() if role.name == name), None)
+    seen = client.roles().get(name)
     if seen is None:
         raise NotThere(f"the role {name} is gone")
-    if freeze(Role(seen.privileges).fields()) != change.before:
+    if freeze(Role(frozenset(seen.privileges)).fields()) != change.before:
         raise Conflict(f"the role {name} is not what the plan has seen")
     if change.operation is Operation.DELETE:
         client.delete_role(name)
     else:
-        client.update_role(name, _privileges(change.after))
+        client.set_role(ProxmoxRole(name, _privileges(change.after)))
     return applied(change)
 
 
-def _privileges(fields: Fields | None) -> frozenset[str]:
-    listed = (fields or {}).get("privileges", ())
-    return frozenset(str(one) for one in listed) if isinstance(listed, tuple | list) else frozenset()
+def _privileges(fields: Fields | None) -> tuple[str, ...]:
+    listed = (fields or {}).get("privileges")
+    return tuple(str(one) for one in listed) if isinstance(listed, tuple) else ()
 
 
 def _unknown(name: str, role: Role, known: frozenset[str], context: Context) -> list[Report]:

@@ -1,8 +1,8 @@
 """People in Proxmox VE: a `name@realm` for everybody who is assigned a machine of the cluster.
 
-Logging in is the realm's business (Keycloak); the account here is what entries can name. It is ours by the mark in
-its comment. Somebody who leaves the policy is disabled, which stops tickets and tokens at once, and deleted after
-limits.delete_after; somebody who only lost the last machine keeps an account that grants nothing.
+Logging in is the realm's business (Keycloak); the account here is what entries can name. It is ours by the
+mark in its comment. Somebody who leaves the policy is disabled, which stops tickets and tokens at once, and
+deleted after limits.delete_after; somebody who only lost the last machine keeps an account without rights.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 from controller.errors import Conflict, NotThere
 from controller.plan.change import Change, Operation, Outcome, delete, freeze, update
-from controller.proxmox_values import ProxmoxUser
+from controller.proxmox_values import ProxmoxUser, UserPatch
 from controller.resources.ownership import Rules, compare
 from controller.resources.proxmox_machines import machines_here
+from controller.resources.proxmox_sight import require_users
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from controller.plan.change import Fields
     from controller.policy.model import Policy
@@ -33,7 +34,6 @@ __all__ = ["SECTION", "User", "apply", "desired", "diff", "observe"]
 
 SECTION = "users"
 _MARK = re.compile(r"\s*\bsteward\.(owner|vanished)=([A-Za-z0-9._-]+)")
-_MANAGED_TEXTS = ("email", "first_name", "last_name")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class User:
     `vanished` is the day (ISO 8601) on which the policy no longer named the person, "" while it does.
     """
 
+    userid: str
     owner: str
     enabled: bool = True
     email: str | None = None
@@ -58,6 +59,7 @@ class User:
     def fields(self) -> Fields:
         """The managed fields, as a plan shows them."""
         return {
+            "userid": self.userid,
             "owner": self.owner,
             "enabled": self.enabled,
             "email": self.email or "",
@@ -81,6 +83,7 @@ def _wanted(name: str, person: Person, policy: Policy, context: Context, *, assi
     given = person.model_fields_set
     expired = person.expires is not None and person.expires < context.today
     return User(
+        userid=f"{name}@{context.realm}",
         owner=context.owner,
         enabled=person.state == "active" and not expired,
         email=person.email if "email" in given else None,
@@ -96,10 +99,12 @@ def _wanted(name: str, person: Person, policy: Policy, context: Context, *, assi
 def observe(client: ProxmoxReader, context: Context) -> Mapping[str, User]:
     """All users of the realm, by name; those of other realms are none of ours."""
     suffix = f"@{context.realm}"
+    users = client.users()
+    require_users(client.rights(), context)
     return {
-        user.userid.removesuffix(suffix): _normal(user)
-        for user in client.users()
-        if user.userid.endswith(suffix)
+        userid.removesuffix(suffix): _normal(user)
+        for userid, user in users.items()
+        if userid.endswith(suffix)
     }
 
 
@@ -129,17 +134,117 @@ def apply(client: ProxmoxWriter, change: Change) -> Outcome:
 
 
 def _write(client: ProxmoxWriter, change: Change) -> Outcome:
-    if change.operation is Operation.CREATE:
-        client.create_user(_stored(ProxmoxUser(change.object_id or _userid(change)), change))
+    if change.operation is Operation.CREATE and change.after is not None:
+        client.create_user(_new(change.after))
         return applied(change)
     userid = change.object_id
-    seen = next((user for user in client.users() if user.userid == userid), None)
+    seen = client.users().get(userid)
     if seen is None:
         raise NotThere(f"the account {userid} is gone")
     if freeze(_normal(seen).fields()) != change.before:
         raise Conflict(f"the account {userid} is not what the plan has seen")
-    if change.operation is Operation.DELETE:
+    if change.after is None:
         client.delete_user(userid)
     else:
-        client.update_user(_stored(seen, change))
+        client.update_user(userid, _patch(seen, change.changed, change.after))
     return applied(change)
+
+
+def _is_ours(user: User | None, context: Context) -> bool:
+    return user is not None and user.owner == context.owner
+
+
+def _aligned(wanted: User, seen: User | None) -> User:
+    """Fields that the policy leaves alone are desired as they are."""
+    current = seen or User(wanted.userid, owner="", email="", first_name="", last_name="")
+    return replace(
+        wanted,
+        email=current.email if wanted.email is None else wanted.email,
+        first_name=current.first_name if wanted.first_name is None else wanted.first_name,
+        last_name=current.last_name if wanted.last_name is None else wanted.last_name,
+    )
+
+
+def _removed(before: Fields, after: Fields | None) -> Mapping[str, int]:
+    """What the brakes count: an account that can no longer log in."""
+    return {SECTION: 1} if before["enabled"] and not (after and after["enabled"]) else {}
+
+
+def _vanishing(name: str, user: User, context: Context) -> Change | None:
+    """The next step for somebody whom the policy no longer names: disabled today, deleted after the wait."""
+    if user.enabled or not user.vanished:
+        after = replace(user, enabled=False, vanished=user.vanished or context.today.isoformat())
+        return update(
+            context.system,
+            SECTION,
+            name,
+            user.fields(),
+            after.fields(),
+            reason=f"user left the policy: disabled, deleted after {context.delete_after_days} days",
+            object_id=user.object_id,
+            removals=_removed(user.fields(), after.fields()),
+        )
+    if _day(user.vanished) + timedelta(days=context.delete_after_days) <= context.today:
+        return _deletion(name, user, context, f"user vanished from the policy on {user.vanished}")
+    return None
+
+
+def _day(text: str) -> date:
+    """The day in a comment; one that somebody spoilt is far away, so that nothing is deleted for it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return date.max - timedelta(days=36_500)
+
+
+def _deletion(name: str, user: User, context: Context, reason: str) -> Change:
+    return delete(
+        context.system,
+        SECTION,
+        name,
+        user.fields(),
+        reason=reason,
+        object_id=user.object_id,
+        removals=_removed(user.fields(), None),
+    )
+
+
+def _normal(seen: ProxmoxUser) -> User:
+    marks = dict(_MARK.findall(seen.comment))
+    return User(
+        userid=seen.userid,
+        owner=marks.get("owner", ""),
+        enabled=seen.enabled,
+        email=seen.email.lower(),
+        first_name=seen.first_name,
+        last_name=seen.last_name,
+        vanished=marks.get("vanished", ""),
+        object_id=seen.userid,
+    )
+
+
+def _new(after: Fields) -> ProxmoxUser:
+    return ProxmoxUser(
+        userid=str(after["userid"]),
+        enabled=bool(after["enabled"]),
+        first_name=str(after["first_name"]),
+        last_name=str(after["last_name"]),
+        email=str(after["email"]),
+        comment=_comment("", after),
+    )
+
+
+def _patch(seen: ProxmoxUser, changed: Collection[str], after: Fields) -> UserPatch:
+    return UserPatch(
+        enabled=bool(after["enabled"]) if "enabled" in changed else None,
+        first_name=str(after["first_name"]) if "first_name" in changed else None,
+        last_name=str(after["last_name"]) if "last_name" in changed else None,
+        email=str(after["email"]) if "email" in changed else None,
+        comment=_comment(seen.comment, after) if {"owner", "vanished"} & set(changed) else None,
+    )
+
+
+def _comment(comment: str, after: Fields) -> str:
+    """The comment with our marks; what else somebody wrote there stays."""
+    marks = [f"steward.{name}={after[name]}" for name in ("owner", "vanished") if after[name]]
+    return " ".join(filter(None, (_MARK.sub("", comment).strip(), *marks)))

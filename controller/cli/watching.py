@@ -47,7 +47,7 @@ class Drawing:
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Time of change (ns) and size of every file below `folder`; files that come and go meanwhile are left out."""
+    """Time of change (ns) and size of every file below `folder`, as far as they stay while we look."""
     found: dict[str, tuple[int, int]] = {}
     for parent, _, names in os.walk(folder):
         for name in names:

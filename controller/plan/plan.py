@@ -126,14 +126,41 @@ def rank(section: str) -> int:
 
 
 def ordered(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The order of execution: creations and updates by section, then deletions backwards; ties by name."""
-    return tuple(sorted(changes, key=_position))
+    """The order of execution: creations and updates by section, then deletions backwards.
+
+    Within a section what is needed comes before what needs it; otherwise names decide. So any prefix can be
+    carried out by itself.
+    """
+    depths = _depths(changes)
+
+    def position(change: Change) -> tuple[bool, int, int, str, str, str]:
+        place = rank(change.section)
+        deletes = change.operation is Operation.DELETE
+        depth = depths[change.identity]
+        return (deletes, -place if deletes else place, depth, change.system, change.section, change.key)
+
+    return tuple(sorted(changes, key=position))
 
 
-def _position(change: Change) -> tuple[bool, int, str, str, str]:
-    place = rank(change.section)
-    deletes = change.operation is Operation.DELETE
-    return (deletes, -place if deletes else place, change.system, change.section, change.key)
+def _depths(changes: Sequence[Change]) -> dict[str, int]:
+    """How long the longest chain of needs below each change is, counting needs of its own section alone."""
+    by_identity = {change.identity: change for change in changes}
+    needs = {
+        change.identity: [
+            name
+            for name in change.depends_on
+            if name in by_identity and by_identity[name].section == change.section
+        ]
+        for change in changes
+    }
+    depths = dict.fromkeys(needs, 0)
+    open_ones = [name for name, needed in needs.items() if needed]
+    for _ in open_ones:  # a chain cannot be longer; a circle, which policies cannot hold, ends here as well
+        deeper = {name: 1 + max(depths[one] for one in needs[name]) for name in open_ones}
+        if all(depths[name] == depth for name, depth in deeper.items()):
+            break
+        depths.update(deeper)
+    return depths
 
 
 def difference(reviewed: Sequence[Mapping[str, Json]], current: Plan) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ from protocol.wire import decode_base64, encode_base64
 __all__ = ["PublicKey", "SigningKey", "keyid_of"]
 
 _KEY_BYTES: Final = 32
+_FIELD: Final = 2**255 - 19
+_ORDER_8: Final = 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_WEAK: Final = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
+"""y of the points of order 1, 2, 4 and 8: under them one signature holds for many messages."""
 
 
 def keyid_of(raw: bytes) -> str:
@@ -34,6 +38,9 @@ class PublicKey:
     def __post_init__(self) -> None:
         if len(self.raw) != _KEY_BYTES:
             raise BadKey(f"an Ed25519 public key has {_KEY_BYTES} bytes, not {len(self.raw)}")
+        y = int.from_bytes(self.raw, "little") & (2**255 - 1)
+        if y >= _FIELD or y in _WEAK:
+            raise BadKey("not a usable Ed25519 point, or not in its one encoding")
         object.__setattr__(self, "keyid", keyid_of(self.raw))
         object.__setattr__(self, "_key", Ed25519PublicKey.from_public_bytes(self.raw))
 

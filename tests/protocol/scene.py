@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import settings
 
 from protocol import canonical, dsse
 from protocol.keys import SigningKey
@@ -22,6 +23,8 @@ NOW = 1_800_000_000
 DAY = 86_400
 SHA256_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 RECORDED = json.loads((Path(__file__).parent / "ssh_recorded.json").read_text("ascii"))
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=150)
+"""Of every property here: the same examples each time, and no wall clock."""
 ABSENT = object()
 """Given for a field: leave it out."""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protocol import canonical
 from protocol.errors import BadDocument, NotCanonical, ProtocolError
+from tests.protocol.scene import PROPERTY
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.booleans() | st.integers(-canonical.MAX_INTEGER, canonical.MAX_INTEGER) | TEXT
@@ -116,6 +117,7 @@ def test_hostile_strings_are_counted_in_linear_time() -> None:
     assert not canonical.nesting_exceeds(b"[" * 33 + b'"' + b'\\"' * 200_000, 40)
 
 
+@PROPERTY
 @given(VALUES)
 def test_round_trip(value: object) -> None:
     data = canonical.encode(value)
@@ -124,6 +126,7 @@ def test_round_trip(value: object) -> None:
     assert json.loads(data) == value
 
 
+@PROPERTY
 @given(st.binary(max_size=40))
 def test_any_bytes_are_canonical_or_refused(data: bytes) -> None:
     try:
@@ -133,6 +136,7 @@ def test_any_bytes_are_canonical_or_refused(data: bytes) -> None:
     assert value is None or canonical.encode(value) == data
 
 
+@PROPERTY
 @given(VALUES, st.data())
 def test_other_spellings_of_a_value_are_refused(value: object, data: st.DataObject) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=data.draw(st.sampled_from([None, 1]))).encode()

@@ -19,6 +19,7 @@ from tests.protocol.scene import (
     ACTION_ID,
     HOST,
     NOW,
+    PROPERTY,
     Case,
     action,
     action_fields,
@@ -26,9 +27,6 @@ from tests.protocol.scene import (
     envelope,
     restart,
 )
-
-settings.register_profile("steward", deadline=None, max_examples=150, derandomize=True)
-settings.load_profile("steward")
 
 PINGED = Case("ping", "accepted")
 TRUST = {id(case): walk_chain(TrustBundle.parse(case.trust)) for case in (PINGED, RESTARTED)}
@@ -57,8 +55,8 @@ def test_the_untouched_deliveries_are_accepted() -> None:
         assert isinstance(answer(case, case.delivery.encode()), Accepted)
 
 
+@settings(PROPERTY, max_examples=600)
 @given(st.sampled_from([PINGED, RESTARTED]), st.data())
-@settings(max_examples=600)
 def test_a_changed_byte_is_refused_or_means_the_same(case: Case, data: st.DataObject) -> None:
     text = bytearray(case.delivery.encode())
     place = data.draw(st.integers(0, len(text) - 1))
@@ -68,6 +66,7 @@ def test_a_changed_byte_is_refused_or_means_the_same(case: Case, data: st.DataOb
         assert Delivery.parse(bytes(text)) == Delivery.parse(case.delivery.encode())
 
 
+@PROPERTY
 @given(st.sampled_from([PINGED, RESTARTED]), st.data())
 def test_a_cut_or_doubled_piece_is_refused(case: Case, data: st.DataObject) -> None:
     text = case.delivery.encode()
@@ -78,6 +77,7 @@ def test_a_cut_or_doubled_piece_is_refused(case: Case, data: st.DataObject) -> N
             assert Delivery.parse(changed) == Delivery.parse(text)
 
 
+@PROPERTY
 @given(st.sampled_from([PINGED, RESTARTED]), st.data())
 def test_a_changed_payload_under_the_old_signature_is_refused(case: Case, data: st.DataObject) -> None:
     delivery = Delivery.parse(case.delivery.encode())
@@ -89,6 +89,7 @@ def test_a_changed_payload_under_the_old_signature_is_refused(case: Case, data: 
     assert result.reason is Reason.BAD_SIGNATURE
 
 
+@PROPERTY
 @given(st.binary(max_size=200))
 def test_any_signed_bytes_get_an_answer(payload: bytes) -> None:
     result = answer(PINGED, deliver(envelope(payload, dsse.ACTION, "controller")).encode())
@@ -108,6 +109,7 @@ JSON = st.recursive(
 )
 
 
+@PROPERTY
 @given(st.sampled_from(sorted(action_fields())), JSON)
 def test_any_value_in_any_signed_field_gets_an_answer(field: str, value: object) -> None:
     fields = action_fields(**{field: value})
@@ -116,12 +118,14 @@ def test_any_value_in_any_signed_field_gets_an_answer(field: str, value: object)
         assert result.action.to_payload() == canonical.encode(fields)
 
 
+@PROPERTY
 @given(JSON)
 def test_any_args_of_a_signed_action_get_an_answer(args: object) -> None:
     result = answer(RESTARTED, action(kind="service.restart", args=args).encode())
     assert isinstance(result, Refused)
 
 
+@PROPERTY
 @given(st.text(max_size=100), st.text(max_size=100))
 def test_any_request_gets_an_answer(payload: str, signature: str) -> None:
     data = payload.encode("utf-8", "surrogatepass")
@@ -129,6 +133,7 @@ def test_any_request_gets_an_answer(payload: str, signature: str) -> None:
     assert isinstance(result, Refused)
 
 
+@PROPERTY
 @given(st.integers(0, 2**53 - 1))
 def test_an_action_runs_inside_its_window_alone(now: int) -> None:
     accepted = isinstance(answer(PINGED, PINGED.delivery.encode(), now=now), Accepted)
@@ -136,6 +141,7 @@ def test_an_action_runs_inside_its_window_alone(now: int) -> None:
         assert NOW - 95 <= now <= NOW + 390
 
 
+@PROPERTY
 @given(st.integers(NOW - 500, NOW + 800))
 def test_the_window_is_exact(now: int) -> None:
     accepted = isinstance(answer(PINGED, PINGED.delivery.encode(), now=now), Accepted)

@@ -12,7 +12,7 @@ from protocol import dsse
 from protocol.documents import Delivery, SignedRequest, TrustBundle
 from protocol.errors import BadDocument, MalformedEnvelope, NotStrictJson, ProtocolError, TooLarge
 from protocol.wire import decode_base64, decode_json, decoded_size, encode_base64
-from tests.protocol.scene import action, chain, key, restart, trust_step
+from tests.protocol.scene import PROPERTY, action, chain, key, restart, trust_step
 
 BAD_JSON = {
     "empty": b"",
@@ -57,6 +57,7 @@ def test_base64_is_refused(case: str) -> None:
         decode_base64(BAD_BASE64[case])
 
 
+@PROPERTY
 @given(st.binary(max_size=200))
 def test_base64_round_trip_and_size(data: bytes) -> None:
     text = encode_base64(data)
@@ -64,6 +65,7 @@ def test_base64_round_trip_and_size(data: bytes) -> None:
     assert decoded_size(text) == len(data)
 
 
+@PROPERTY
 @given(st.text("ABQRZaz09+/=", max_size=12))
 def test_only_one_text_stands_for_some_bytes(text: str) -> None:
     try:
@@ -73,6 +75,7 @@ def test_only_one_text_stands_for_some_bytes(text: str) -> None:
     assert base64.b64encode(data).decode() == text
 
 
+@PROPERTY
 @given(st.binary(max_size=64), st.sampled_from([dsse.ACTION, dsse.RECEIPT, "", "é"]))
 def test_envelope_round_trip(payload: bytes, payload_type: str) -> None:
     envelope = dsse.sign(payload, payload_type, [key("controller"), key("second")])
@@ -92,6 +95,7 @@ def test_lengths_in_the_signed_encoding_count_bytes() -> None:
     assert dsse.pae("é", "é".encode()) == b"DSSEv1 2 \xc3\xa9 2 \xc3\xa9"
 
 
+@PROPERTY
 @given(st.binary(max_size=8), st.binary(max_size=8), st.text(max_size=8), st.text(max_size=8))
 def test_different_types_or_payloads_are_signed_differently(one: bytes, two: bytes, a: str, b: str) -> None:
     assert (dsse.pae(a, one) == dsse.pae(b, two)) == ((a, one) == (b, two))
@@ -138,6 +142,7 @@ def test_no_bundle(value: object) -> None:
         TrustBundle.parse(value)
 
 
+@PROPERTY
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_delivery_or_refused(data: bytes) -> None:
     for parse in (Delivery.parse, dsse.parse_envelope, TrustBundle.parse):

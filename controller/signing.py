@@ -11,21 +11,29 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from controller.errors import ControllerError
+import msgspec
+
+from controller.audit import Checkpoint  # noqa: TC001 - msgspec reads it at run time
+from controller.errors import ControllerError, Refused
 from controller.store import SignedAction
 from protocol import canonical, dsse
 from protocol.documents import Action, Delivery
+from protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from controller.audit import Checkpoint
     from protocol.keys import PublicKey
 
-__all__ = ["ActionSigner", "Order", "UriSigner", "checkpoint_envelope", "new_ulid"]
+__all__ = ["ActionSigner", "Order", "UriSigner", "checkpoint_envelope", "new_ulid", "opened_checkpoint"]
 
 MAX_VALID_SECONDS = 3600
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class _CheckpointBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    at: int
+    chains: list[Checkpoint]
 
 
 class UriSigner:
@@ -118,6 +126,21 @@ def checkpoint_envelope(point: Checkpoint, signer: dsse.Signer, *, at: int) -> s
     chain = {"chain": point.chain, "head": point.head, "seq": point.seq}
     payload = canonical.encode({"at": at, "chains": [chain]})
     return dsse.sign(payload, dsse.CHECKPOINT, [signer]).encode().decode("ascii")
+
+
+def opened_checkpoint(text: bytes, key: PublicKey) -> list[Checkpoint]:
+    """What a checkpoint says of each chain.
+
+    Raises Refused where `key` did not sign it or it is no checkpoint.
+    """
+    try:
+        envelope = dsse.parse_envelope(text)
+        is_signed = envelope.payload_type == dsse.CHECKPOINT and bool(dsse.signers_of(envelope, [key]))
+        if not is_signed:
+            raise Refused("the checkpoint is not signed by the audit key")
+        return msgspec.convert(canonical.decode(envelope.payload), _CheckpointBody).chains
+    except (ProtocolError, msgspec.ValidationError) as error:
+        raise Refused(f"not a checkpoint: {error}") from error
 
 
 def new_ulid(now_milliseconds: int, entropy: bytes) -> str:

@@ -9,9 +9,14 @@ import sys
 
 import typer
 
+from controller.cli.action import action
+from controller.cli.audit import audit
+from controller.cli.host import host
+from controller.cli.init import init, trust
 from controller.cli.monitoring import monitoring
 from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
+from controller.cli.serve import gitops, serve
 from controller.errors import ControllerError
 
 __all__ = ["app", "main"]
@@ -27,6 +32,16 @@ app.command()(plan)
 app.command()(apply)
 app.command()(drift)
 app.command()(monitoring)
+app.command()(init)
+app.command()(serve)
+for verbs, name in (
+    (host, "host"),
+    (action, "action"),
+    (audit, "audit"),
+    (trust, "trust"),
+    (gitops, "gitops"),
+):
+    app.add_typer(verbs, name=name)
 
 
 @app.callback()

@@ -1,0 +1,140 @@
+"""``steward audit``: read the log, prove it whole, carry it away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli.plan import Config, Output, Printed
+from controller.errors import ControllerError
+
+if TYPE_CHECKING:
+    from controller.audit import Checkpoint, Verified
+    from controller.store import Store
+    from protocol.keys import PublicKey
+
+__all__ = ["audit"]
+
+audit = typer.Typer(no_args_is_help=True, help="The audit log: list, show, verify, export.")
+_REFUSED = 3
+
+
+@audit.command("list")
+def list_entries(
+    config: Config = Path("controller.yaml"),
+    output: Printed = Output.TABLE,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, newest first.")] = 50,
+) -> None:
+    """List the newest entries."""
+    from controller.cli.printing import open_configuration, open_store, print_rows
+
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        rows = [dict(vars(entry)) for entry in store.audit.latest(limit)]
+    print_rows(rows, ("seq", "at", "actor", "event", "subject", "detail"), output)
+
+
+@audit.command("show")
+def show(
+    seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")],
+    config: Config = Path("controller.yaml"),
+    output: Printed = Output.TABLE,
+) -> None:
+    """Print one entry."""
+    from controller.cli.printing import open_configuration, open_store, print_record
+
+    configuration = open_configuration(config)
+    with contextlib.closing(open_store(configuration)) as store:
+        found = next(store.audit.walk(configuration.instance, after=seq - 1), None)
+    if found is None or found.seq != seq:
+        raise ControllerError(f"there is no entry {seq}")
+    print_record(dict(vars(found)), output)
+
+
+@audit.command("verify")
+def verify(
+    config: Config = Path("controller.yaml"),
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="A signed checkpoint kept elsewhere, as an agent keeps it. May be repeated."),
+    ] = None,
+    output: Printed = Output.TABLE,
+) -> None:
+    """Prove every chain whole. Exit 0: whole, 3: an entry was changed, removed or reordered.
+
+    The first is named.
+
+    Without --checkpoint, checkpoints in the store itself are used: who can rewrite the store can remove
+    those.
+
+    Example:
+      steward audit verify --checkpoint checkpoint.json
+    """
+    from controller import audit as chains
+    from controller.cli.printing import open_configuration, open_store
+    from controller.service import data_folder
+
+    configuration = open_configuration(config)
+    key = data_folder(configuration).public_key("audit")
+    with contextlib.closing(open_store(configuration)) as store:
+        points = _points(store, key, checkpoint or [])
+        names = sorted({*store.audit.chains(), configuration.instance, *(point.chain for point in points)})
+        found = {name: chains.verify(name, store.audit.walk(name), points) for name in names}
+    _print(found, output)
+    if any(one.finding for one in found.values()):
+        raise typer.Exit(_REFUSED)
+
+
+@audit.command("export")
+def export(config: Config = Path("controller.yaml")) -> None:
+    """Print every entry of every chain, one JSON object a line, oldest first."""
+    from controller.cli.printing import open_configuration, open_store
+
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        for chain in store.audit.chains():
+            for entry in store.audit.walk(chain):
+                typer.echo(json.dumps(vars(entry), sort_keys=True))
+
+
+def _points(store: Store, key: PublicKey, files: list[Path]) -> list[Checkpoint]:
+    from controller.signing import opened_checkpoint
+
+    points = [
+        point
+        for envelope in store.audit.signed_checkpoints()
+        for point in opened_checkpoint(envelope.encode(), key)
+    ]
+    for file in files:
+        try:
+            points += opened_checkpoint(file.read_bytes(), key)
+        except OSError as error:
+            raise ControllerError(f"{file} cannot be read: {error.strerror}") from error
+    return points
+
+
+def _print(found: dict[str, Verified], output: Output) -> None:
+    if output is Output.JSON:
+        typer.echo(json.dumps({name: _result(one) for name, one in found.items()}, indent=2))
+        return
+    for name, one in found.items():
+        if one.finding is not None:
+            typer.echo(f"{one.finding}")
+        elif one.proven_to < one.count:
+            typer.echo(
+                f"{name}: {one.count} entries, whole; signed up to entry {one.proven_to},"
+                f" from there on a cut tail would not show"
+            )
+        else:
+            typer.echo(f"{name}: {one.count} entries, whole, and signed to the last")
+
+
+def _result(one: Verified) -> dict[str, Any]:
+    return {
+        "entries": one.count,
+        "head": one.head,
+        "proven_to": one.proven_to,
+        "fault": None if one.finding is None else str(one.finding),
+    }

@@ -1,0 +1,105 @@
+"""``steward serve`` and ``steward gitops``: the controller as a service, and which commits it may obey."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.plan import Config  # noqa: TC001 - typer reads it at run time
+from controller.errors import ControllerError
+
+__all__ = ["gitops", "serve"]
+
+gitops = typer.Typer(no_args_is_help=True, help="Which commits of the policy the controller obeys.")
+
+
+def serve(config: Config = Path("controller.yaml")) -> None:
+    """Follow the policy in Git, keep systems so, and serve agents, Prometheus and the status page.
+
+    Ctrl-C ends it.
+
+    Example:
+      steward serve -c controller.yaml
+    """
+    from controller.cli.printing import open_configuration
+    from controller.service import build_service
+
+    _log_to_stderr()
+    configuration = open_configuration(config)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        built = build_service(configuration)
+        try:
+            await built.service.run(stop, ready=lambda: typer.echo(f"serving {configuration.url}"))
+        finally:
+            built.close()
+
+    asyncio.run(run())
+
+
+@gitops.command("accept")
+def accept(
+    commit: Annotated[str, typer.Argument(help="The commit, in full or abbreviated.")],
+    config: Config = Path("controller.yaml"),
+) -> None:
+    """Let the controller obey a commit that does not follow the last obeyed one (a branch was rewritten).
+
+    Example:
+      steward gitops accept 3f2a91c
+    """
+    from controller.cli.local import LocalController
+    from controller.cli.printing import actor, open_configuration, open_store
+    from controller.gitops import PolicyRepository
+    from controller.service import data_folder
+
+    configuration = open_configuration(config)
+    data = data_folder(configuration)
+    mirror = PolicyRepository(data.mirror, configuration.policy.git, configuration.policy.branch)
+    full = mirror.resolve(commit)
+    with contextlib.closing(open_store(configuration)) as store:
+        store.commits.record(full, kind="accepted", actor=actor(), now=int(time.time()))
+    typer.echo(f"{full} may be obeyed")
+    local = LocalController(data.socket)
+    if local.is_there():
+        local.post("/local/v1/reconcile", {})
+
+
+@gitops.command("status")
+def status(config: Config = Path("controller.yaml")) -> None:
+    """Print the last obeyed commit."""
+    from controller.cli.printing import open_configuration, open_store
+
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        last = store.commits.last_applied()
+    if not last:
+        raise ControllerError("no commit was obeyed yet")
+    typer.echo(last)
+
+
+def _log_to_stderr() -> None:
+    import structlog
+
+    is_terminal = sys.stderr.isatty()
+    renderer = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

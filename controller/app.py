@@ -17,6 +17,7 @@ from controller.errors import Refused
 from controller.plan.brakes import DEFAULT_LIMITS, strictest
 from controller.reconcile.limits import limits_of
 from controller.reconcile.planner import Planner, Standing, System
+from controller.resources.proxmox_machines import check_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from controller.clients.keycloak import KeycloakReader
     from controller.clients.keycloak_connection import KeycloakAccess
-    from controller.config import Configuration, Keycloak
+    from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
+    from controller.config import Configuration, Keycloak, Proxmox
     from controller.plan.brakes import Limits
     from controller.plan.change import Outcome
     from controller.policy.model import Policy
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Controller", "keycloak_standing"]
 
 _KEYCLOAK_CONCURRENCY = 16
+_PROXMOX_CONCURRENCY = 3
 _SQLITE = "sqlite:///"
 
 
@@ -49,6 +52,7 @@ class Controller:
         self._open = ExitStack()
         self._store: Store | None = None
         self._readers: dict[str, KeycloakReader] = {}
+        self._proxmox_readers: dict[str, ProxmoxReader] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +78,7 @@ class Controller:
         from controller.reconcile.passes import plan_pass
 
         self.check_owner(policy)
+        check_clusters(policy, self.configuration.proxmox)
         with ThreadPoolExecutor(1, thread_name_prefix="memory") as pool:
             memory: Future[Memory] = pool.submit(self.memory, policy)
             return plan_pass(self.planner(policy), policy, memory.result, targets)
@@ -145,7 +150,7 @@ class Controller:
         settings = self.configuration.keycloak
         if settings is not None and policy.realm is not None:
             systems.append(self._keycloak_system(settings, policy.realm.name))
-        return systems
+        return systems + [self._proxmox_system(name) for name in self.configuration.proxmox]
 
     def _keycloak_system(self, settings: Keycloak, realm: str) -> System:
         from controller.resources.table import KEYCLOAK
@@ -190,7 +195,7 @@ class Controller:
         settings = self.configuration.keycloak
         if settings is not None and policy.realm is not None:
             targets.append(self._keycloak_target(settings, policy.realm.name))
-        return targets
+        return targets + [self._proxmox_target(name) for name in self.configuration.proxmox]
 
     def _keycloak_target(self, settings: Keycloak, realm: str) -> Target:
         from controller.clients.keycloak_writer import KeycloakWriter
@@ -199,6 +204,46 @@ class Controller:
 
         writer = self._open.enter_context(KeycloakWriter(self._keycloak_access(settings), realm))
         return Target("keycloak", writer, KEYCLOAK, _KEYCLOAK_CONCURRENCY)
+
+    def _proxmox_system(self, cluster: str) -> System:
+        from controller.clients.proxmox import ProxmoxReader
+        from controller.resources.proxmox_table import PROXMOX
+
+        settings, name = self.configuration.proxmox[cluster], f"proxmox:{cluster}"
+        if name not in self._proxmox_readers:
+            reader = ProxmoxReader(self._proxmox_login(settings), cluster=cluster)
+            self._proxmox_readers[name] = self._open.enter_context(reader)
+        own_name, _, own_realm = self._proxmox_readers[name].own_userid.rpartition("@")
+        ourselves = {f"{name}/users/{own_name}"} if own_realm == settings.realm else set[str]()
+        return System(
+            name=name,
+            address=settings.url.rstrip("/"),
+            realm=settings.realm,
+            reader=self._proxmox_readers[name],
+            resources=PROXMOX,
+            standing=lambda: Standing(ourselves=frozenset(ourselves)),
+            only_cluster=len(self.configuration.proxmox) == 1,
+        )
+
+    def _proxmox_target(self, cluster: str) -> Target:
+        from controller.clients.proxmox import ProxmoxWriter
+        from controller.reconcile.applier import Target
+        from controller.resources.proxmox_table import PROXMOX
+
+        login = self._proxmox_login(self.configuration.proxmox[cluster])
+        writer = self._open.enter_context(ProxmoxWriter(login, cluster=cluster))
+        return Target(f"proxmox:{cluster}", writer, PROXMOX, _PROXMOX_CONCURRENCY)
+
+    def _proxmox_login(self, settings: Proxmox) -> ProxmoxLogin:
+        from controller.clients.proxmox import ProxmoxLogin
+
+        configuration = self.configuration
+        return ProxmoxLogin(
+            url=settings.url,
+            token_id=settings.token_id,
+            token_secret=configuration.secret(settings.token_secret_file),
+            ca_file=configuration.file(settings.ca_file) if settings.ca_file else None,
+        )
 
 
 def keycloak_standing(reader: KeycloakReader, *, is_own_realm: bool) -> Standing:

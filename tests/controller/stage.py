@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.app import Controller
@@ -17,7 +15,9 @@ from lab.keycloak.server import FAULTS, REQUESTS, FaultSwitch, serve
 from lab.serving import serve_in_thread
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from controller.plan.change import Outcome
     from controller.policy.model import Policy

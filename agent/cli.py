@@ -128,8 +128,8 @@ def _add_executor(commands: "_Commands") -> None:
         "executor",
         help="the process that does what was signed",
         description="Listens on a Unix socket, believes nobody: verifies every delivery against its own "
-        "trust, journal, clock and agent.yaml, runs what is accepted, signs receipts. With systemd it is started by "
-        "its socket and leaves when idle; without, it makes the socket itself and stays.",
+        "trust, journal, clock and agent.yaml, runs what is accepted, signs receipts. With systemd it is "
+        "started by its socket and leaves when idle; without, it makes the socket itself and stays.",
     )
     _configured(parser)
     parser.add_argument(

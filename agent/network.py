@@ -227,8 +227,11 @@ class Network:
         """Hand over the next receipts, waiting for them while something runs."""
         await self._wake.wait()
         wait = self._pace.receipts if self._open else 0.0
+        before = frozenset(self._open)
         answered = await self._ask(verbs.AskReceipts(self._cursor.stored, wait))
         if not answered.receipts:
+            if answered.status is not None and answered.status.pending == 0:
+                self._open -= before  # dropped before they began: they may come again
             if not self._open:
                 self._wake.clear()
             self._synced.set()

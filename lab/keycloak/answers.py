@@ -20,6 +20,7 @@ __all__ = [
 
 Json = dict[str, Any]
 _SHOWN_TO_ALL = (
+    "displayName",
     "registrationEmailAsUsername",
     "bruteForceProtected",
     "supportedLocales",
@@ -79,7 +80,9 @@ def role_answer(role: Role, *, brief: bool = True) -> Json:
 def realm_answer(realm: Realm, *, whole: bool) -> Json:
     """RealmRepresentation; who may not view the realm sees little more than its name."""
     if not whole:
-        return {"realm": realm.name} | {name: realm.settings[name] for name in _SHOWN_TO_ALL}
+        return {"realm": realm.name} | {
+            name: realm.settings[name] for name in _SHOWN_TO_ALL if name in realm.settings
+        }
     return {
         "id": realm.id,
         "realm": realm.name,

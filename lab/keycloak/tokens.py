@@ -142,11 +142,11 @@ class Tokens:
         user = realm.users.get(str(claims.get("sub")))
         if claims.get("typ") not in {"Refresh", "Offline"} or claims.get("azp") != client.client_id:
             raise _invalid_grant("Invalid refresh token")
-        if user is not None and not user.enabled:
-            raise _invalid_grant("User disabled")
         session = realm.sessions.get(str(claims.get("sid")))
         if user is None or session is None:
             raise _invalid_grant("Offline user session not found" if is_offline else "Session not active")
+        if not user.enabled:
+            raise _invalid_grant("User disabled")
         if claims["iat"] < user.not_before:
             raise _invalid_grant("Stale token")
         if 0 < claims.get("exp", 0) <= self._now():

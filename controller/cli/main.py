@@ -11,6 +11,7 @@ import typer
 
 from controller.cli.action import action
 from controller.cli.audit import audit
+from controller.cli.explain import explain
 from controller.cli.host import host
 from controller.cli.init import init, trust
 from controller.cli.monitoring import monitoring
@@ -31,6 +32,7 @@ app.command()(schema)
 app.command()(plan)
 app.command()(apply)
 app.command()(drift)
+app.command()(explain)
 app.command()(monitoring)
 app.command()(init)
 app.command()(serve)

@@ -64,7 +64,7 @@ def identify(
 ) -> tuple[dict[str, int], list[Report]]:
     """The number of each machine that is there, and a report for each that is not.
 
-    A name that two guests have, and two machines that are one guest, are mistakes of the policy: PolicyErrors.
+    A name of two guests, and two machines that are one guest, are mistakes of the policy: PolicyErrors.
     """
     by_vmid = {guest.vmid: guest for guest in guests}
     by_name: dict[str, list[int]] = {}

@@ -191,7 +191,7 @@ class KeycloakConnection(KeycloakOpenIDConnection):
     def _renew_after(self, used: str) -> None:
         with self._login_lock:
             if self.token is None or self.token["access_token"] == used:
-                self.get_token()
+                self.refresh_token()
 
     def _login_form(self) -> dict[str, str]:
         access = self._access

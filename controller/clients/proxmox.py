@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from controller.clients.proxmox_connection import MAX_CONNECTIONS, ProxmoxConnection, ProxmoxLogin
 from controller.clients.proxmox_wire import (
+    BackupJobRow,
     EntryRow,
     GroupRow,
     RealmRow,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from controller.proxmox_values import (
+        ProxmoxBackupJob,
         ProxmoxEntry,
         ProxmoxGroup,
         ProxmoxRealm,
@@ -114,6 +116,10 @@ class ProxmoxReader:
     def resources(self) -> ProxmoxResources:
         """Guests, nodes, storages and pools that we may see, in one request whatever their number."""
         return resources_of(self._read(list[ResourceRow], "cluster", "resources"))
+
+    def backup_jobs(self) -> tuple[ProxmoxBackupJob, ...]:
+        """All backup jobs of the cluster. Raises `NotAllowed` without Sys.Audit on /."""
+        return tuple(row.value() for row in self._read(list[BackupJobRow], "cluster", "backup"))
 
     def access(self) -> ProxmoxAccess:
         """Users, groups, roles and entries, read side by side: five requests.

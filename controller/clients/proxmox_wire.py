@@ -8,6 +8,7 @@ import msgspec
 
 from controller.errors import ControllerError
 from controller.proxmox_values import (
+    ProxmoxBackupJob,
     ProxmoxEntry,
     ProxmoxGroup,
     ProxmoxGuest,
@@ -22,6 +23,7 @@ from controller.proxmox_values import (
 )
 
 __all__ = [
+    "BackupJobRow",
     "EntryRow",
     "GroupRow",
     "RealmRow",
@@ -181,6 +183,26 @@ class ResourceRow(msgspec.Struct):
             ha_state=self.hastate,
             uptime_seconds=self.uptime,
         )
+
+
+class BackupJobRow(msgspec.Struct):
+    """A job of GET /cluster/backup; one without `enabled` runs."""
+
+    enabled: int = 1
+    all: int = 0
+    vmid: str = ""
+    exclude: str = ""
+    pool: str = ""
+
+    def value(self) -> ProxmoxBackupJob:
+        """The job in our words."""
+        return ProxmoxBackupJob(
+            bool(self.enabled), bool(self.all), _numbers(self.vmid), _numbers(self.exclude), self.pool
+        )
+
+
+def _numbers(listed: str) -> frozenset[int]:
+    return frozenset(int(one) for one in _sorted(listed) if one.strip().isdigit())
 
 
 def resources_of(rows: list[ResourceRow]) -> ProxmoxResources:

@@ -12,6 +12,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -36,17 +37,21 @@ _FIELDS = "/realms/{realm}"
 
 @dataclass(frozen=True)
 class Faults:
-    """What is wrong with the server at the moment.
+    """What is wrong with the server at the moment; all but the first two concern the admin calls alone.
 
     `latency_seconds` before each answer; `is_down`: connections are dropped without an answer;
-    `lost_answers`: so many writes are done and their answers lost; `refused_tokens`: so many good tokens
-    are answered with 401.
+    `lost_answers`: so many writes are done and their answers lost; `refused_tokens`: so many good tokens are
+    answered with 401; `status`: what every call is answered with instead; `is_garbled`: a proxy's page in
+    place of JSON; `missing_rows`: so many rows are missing at the end of each list.
     """
 
     latency_seconds: float = 0.0
     is_down: bool = False
     lost_answers: int = 0
     refused_tokens: int = 0
+    status: int = 0
+    is_garbled: bool = False
+    missing_rows: int = 0
 
 
 class FaultSwitch:
@@ -114,16 +119,36 @@ async def _answering(
         await asyncio.sleep(switch.now.latency_seconds)
     if switch.now.is_down:
         return _dropped(request)
-    try:
-        answer = await handler(request)
-    except Refusal as refusal:
-        answer = web.json_response(refusal.body, status=refusal.status)
-    except web.HTTPNotFound:
-        answer = web.json_response({"error": "HTTP 404 Not Found"}, status=404)
-    is_write = request.method != "GET" and request.path.startswith("/admin/")
-    if is_write and answer.status < 400 and switch.now.lost_answers:
+    if not request.path.startswith("/admin/"):
+        return await _worded(request, handler)
+    if switch.now.status:
+        return web.json_response({"error": "as the lab was told"}, status=switch.now.status)
+    answer = await _worded(request, handler)
+    is_done = request.method != "GET" and answer.status < HTTPStatus.BAD_REQUEST
+    if is_done and switch.now.lost_answers:
         switch.alter(lost_answers=switch.now.lost_answers - 1)
         return _dropped(request)
+    return _spoilt(answer, switch.now)
+
+
+async def _worded(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return web.json_response(refusal.body, status=refusal.status)
+    except web.HTTPNotFound:
+        return web.json_response({"error": "HTTP 404 Not Found"}, status=404)
+
+
+def _spoilt(answer: web.StreamResponse, faults: Faults) -> web.StreamResponse:
+    if faults.is_garbled:
+        return web.Response(text="<html>Welcome to our proxy</html>", content_type="text/html")
+    if faults.missing_rows and isinstance(answer, web.Response) and answer.body:
+        rows = json.loads(str(answer.text))
+        if isinstance(rows, list):
+            return web.json_response(rows[: -faults.missing_rows])
     return answer
 
 

@@ -20,6 +20,9 @@ from controller.errors import (
     Unreachable,
 )
 
+RAISED_RIGHTS = """ACL update failed: 400 Parameter verification failed.
+role: Cannot add role 'operator' - requires 'Permissions.Modify' or superset of privileges.
+"""
 MESSAGES = [
     ("create role failed: role 'operator' already exists", Conflict),
     ("update pools failed: VM 101 is already a pool member", Conflict),
@@ -35,11 +38,7 @@ MESSAGES = [
     ("ACL update failed: role 'nosuch' does not exist", NotThere),
     ("Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist", NotThere),
     ("no such vzdump job", NotThere),
-    (
-        "ACL update failed: 400 Parameter verification failed.\n"
-        + "role: Cannot add role 'operator' - requires 'Permissions.Modify' or superset of privileges.",
-        NotAllowed,
-    ),
+    (RAISED_RIGHTS, NotAllowed),
     (
         "update pools failed: 403 Permission check failed (/vms/101, Permissions.Modify|VM.Allocate)",
         NotAllowed,

@@ -190,10 +190,10 @@ class Network:
 
     async def _take_trust(self, answer: PollAnswer) -> AgentError | None:
         """Carry newer trust to the executor; return what was wrong with it, deliveries go on meanwhile."""
-        if not answer.trust and answer.approvers is None:
+        if not answer.trust and not answer.approvers:
             return None
         steps = [_object(raw) for raw in answer.trust]
-        approvers = None if answer.approvers is None else _object(answer.approvers)
+        approvers = _object(answer.approvers) if answer.approvers else None
         try:
             answered = await self._ask(verbs.InstallTrust(steps, approvers))
         except AgentError as error:
@@ -268,10 +268,12 @@ class Network:
 
     async def _renew_ca(self) -> None:
         """Take the CA that the trust document pins now; without pins there is nothing to believe."""
-        pins = self._tally.status.trust.ca_pins if self._tally.status else []
         try:
+            # Anew: trust may have been installed by hand, just because the controller was out of reach.
+            answered = await self._ask(verbs.AskStatus())
+            pins = answered.status.trust.ca_pins if answered.status else []
             self._ca_pem = await tls.fetch_ca(self._identity.address, pins)
-        except ControllerUnavailableError as error:
+        except AgentError as error:
             log("no CA that the trust document pins", error=str(error))
             return
         write_atomically(self._ca_path, self._ca_pem)

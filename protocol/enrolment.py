@@ -126,8 +126,8 @@ class PollAnswer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     deliveries: tuple[Raw, ...]
     trust: tuple[Raw, ...]
-    approvers: Raw | None = None
-    checkpoint: Raw | None = None
+    approvers: Raw = Raw()  # empty where absent: msgspec reads no Raw in a union with None
+    checkpoint: Raw = Raw()
 
 
 class ReceiptsBody(Struct, frozen=True, forbid_unknown_fields=True):

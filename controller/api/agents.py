@@ -145,7 +145,7 @@ def _poll_answer(site: Site, trust: list[Envelope], given: list[StoredAction]) -
     return PollAnswer(
         deliveries=tuple(Raw(action.delivery.encode("ascii")) for action in given),
         trust=tuple(Raw(envelope.encode()) for envelope in trust),
-        checkpoint=Raw(checkpoint.encode("ascii")) if checkpoint else None,
+        checkpoint=Raw(checkpoint.encode("ascii")),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -33,6 +33,7 @@ class Metrics:
     """One registry per service. Known label sets start at 0; what has not happened yet is absent, not 0."""
 
     def __init__(self, *, resources: Iterable[str], kinds: Iterable[str]) -> None:
+        disable_created_metrics()  # a series beside each counter that nobody asks for
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -56,6 +56,8 @@ class _Batch(Generic[T]):
 
     def __init__(self, jobs: Sequence[Job[T]], owner: "_Worker[T]", done: Callable[[], None]) -> None:
         self.jobs = jobs
+        # Who waits for one job may find another running, so nobody waits longer than the least patient job allows.
+        self.shortest_deadline_seconds = min(job.deadline_seconds for job in jobs)
         self.owner = owner
         self.outcomes: dict[str, Outcome[T]] = {}
         self.freed: Callable[[str], None] = lambda _name: None
@@ -147,7 +149,7 @@ class Lane(Generic[T]):
         batch, outcomes = self._begin(jobs, lambda: _tell(loop, finished))
         if batch is None:
             return outcomes
-        timer = loop.call_later(jobs[0].deadline_seconds, self._watch, batch, loop, finished)
+        timer = loop.call_later(batch.shortest_deadline_seconds, self._watch, batch, loop, finished)
         try:
             await finished
         finally:
@@ -163,8 +165,8 @@ class Lane(Generic[T]):
     def _begin(
         self, jobs: Sequence[Job[T]], done: Callable[[], None]
     ) -> tuple[_Batch[T] | None, dict[str, Outcome[T]]]:
-        skipped = {
-            job.name: Outcome[T](None, StuckError(job.name, job.deadline_seconds), 0.0)
+        skipped: dict[str, Outcome[T]] = {
+            job.name: Outcome(None, StuckError(job.name, job.deadline_seconds), 0.0)
             for job in jobs
             if job.name in self._stuck
         }
@@ -196,8 +198,9 @@ class Lane(Generic[T]):
         left = batch.seconds_left(job.deadline_seconds)
         if left <= 0:
             self._give_up(batch, job)
-            left = job.deadline_seconds
-        loop.call_later(max(left, _SHORTEST_WAIT_SECONDS), self._watch, batch, loop, finished)
+            left = batch.shortest_deadline_seconds
+        pause = min(left, batch.shortest_deadline_seconds)
+        loop.call_later(pause, self._watch, batch, loop, finished)
 
 
 def _outcome(job: Job[T]) -> Outcome[T]:

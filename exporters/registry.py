@@ -136,6 +136,7 @@ class Registry:
         self._about = Renderer()
         self._owners: dict[str, str] = {}
         self._one_at_a_time = asyncio.Lock()
+        self._under_way: set[asyncio.Future[Reading]] = set()
         self._last: tuple[tuple[str, ...], float, Reading] | None = None
 
     @property
@@ -157,8 +158,22 @@ class Registry:
         return tuple(name for name in self._states if (name in collect if collect else name not in exclude))
 
     async def scrape(self, names: tuple[str, ...] | None = None) -> Reading:
-        """Read the collectors `names` (all by default) and render them together with how they fared."""
-        wanted = self.names if names is None else names
+        """Read the collectors `names` (all by default) and render them together with how they fared.
+
+        A caller that is cancelled does not interrupt the reading, which others may be waiting for.
+        """
+        reading = asyncio.ensure_future(self._scrape(self.names if names is None else names))
+        self._under_way.add(reading)
+        reading.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(reading)
+
+    def close(self) -> None:
+        """Let go of threads and files; a stuck thread ends with the process."""
+        self._lane.close()
+        for state in self._states.values():
+            state.source.close()
+
+    async def _scrape(self, wanted: tuple[str, ...]) -> Reading:
         async with self._one_at_a_time:
             now = self._steady()
             due = [
@@ -175,12 +190,6 @@ class Registry:
             reading = Reading(self._join([self._states[name] for name in wanted]))
             self._last = (wanted, now, reading)
             return reading
-
-    def close(self) -> None:
-        """Let go of threads and files; a stuck thread ends with the process."""
-        self._lane.close()
-        for state in self._states.values():
-            state.source.close()
 
     def _state(self, source: Source) -> _State:
         renderer = Renderer()

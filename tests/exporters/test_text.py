@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporters.errors import SampleError
+from exporters.samples import Family, Kind, Metric, label
+from exporters.text import Renderer, accepts_gzip, escape_label, gzip
+from tests.exporters.exposition import parse
+
+DEVICES = Metric("node_things_total", Kind.COUNTER, "Things.", ("device", "mode"))
+LOAD = Metric("node_load1", Kind.GAUGE, "1m load average.")
+
+
+def test_a_family_is_a_group_of_lines():
+    text = Renderer().render([Family(DEVICES, (("sda", "r"), ("sdb", "w")), (1, 2.5)), LOAD.one(0.21)])
+    assert text == (
+        "# HELP node_things_total Things.\n# TYPE node_things_total counter\n"
+        'node_things_total{device="sda",mode="r"} 1\nnode_things_total{device="sdb",mode="w"} 2.5\n'
+        "# HELP node_load1 1m load average.\n# TYPE node_load1 gauge\nnode_load1 0.21\n"
+    )
+
+
+def test_a_family_without_rows_leaves_no_lines():
+    assert Renderer().render([Family(DEVICES, (), ())]) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (float("inf"), "+Inf"),
+        (float("-inf"), "-Inf"),
+        (float("nan"), "NaN"),
+        (0, "0"),
+        (2**64 - 1, "18446744073709551615"),
+        (1e300, "1e+300"),
+        (0.1, "0.1"),
+    ],
+)
+def test_numbers(value, printed):
+    assert Renderer().render([LOAD.one(value)]).endswith(f"node_load1 {printed}\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "escaped"),
+    [
+        ('say "hi"', r"say \"hi\""),
+        ("C:\\temp", r"C:\\temp"),
+        ("two\nlines", r"two\nlines"),
+        ("100 %s %d %%", "100 %s %d %%"),
+        ('{a="b"}', r"{a=\"b\"}"),
+        (label(b"caf\xe9"), "caf\ufffd"),
+    ],
+)
+def test_label_values_are_escaped(value, escaped):
+    assert escape_label(value) == escaped
+    text = Renderer().render([Family(DEVICES, ((value, ""),), (1,))])
+    assert parse(text).of("node_things_total", device=value, mode="") == 1
+
+
+def test_help_is_escaped():
+    metric = Metric("a", Kind.GAUGE, 'back\\slash, "quote", 5 %\nline')
+    assert Renderer().render([metric.one(1)]).startswith('# HELP a back\\\\slash, "quote", 5 %\\nline\n')
+
+
+@given(
+    st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=3)), unique=True),
+    st.data(),
+)
+def test_whatever_is_rendered_reads_back(rows, data):
+    rows = [tuple(part.encode("utf-8", "replace").decode() for part in row) for row in rows]
+    rows = tuple(dict.fromkeys(rows))
+    numbers = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63)
+    values = data.draw(st.lists(numbers, min_size=len(rows), max_size=len(rows)))
+    renderer = Renderer()
+    for _ in range(2):  # the second time from the template
+        text = renderer.render([Family(DEVICES, rows, values)])
+        read = parse(text).values if text else {}
+        assert list(read.values()) == [float(value) for value in values]
+        assert {frozenset(zip(("device", "mode"), row, strict=True)) for row in rows} == {
+            key for _, key in read
+        }
+
+
+def test_a_new_shape_is_not_mixed_with_the_old_template():
+    renderer = Renderer()
+    renderer.render([Family(DEVICES, (("a", ""), ("b", "")), (1, 2))])
+    text = renderer.render([Family(DEVICES, (("b", ""),), (3,))])
+    assert parse(text).values == {("node_things_total", frozenset({("device", "b"), ("mode", "")})): 3}
+
+
+REFUSED = {
+    "a value is a bool": [LOAD.one(True)],  # noqa: FBT003
+    "a value is text": [Family(LOAD, ((),), ("1",))],
+    "more values than rows": [Family(LOAD, ((),), (1, 2))],
+    "fewer labels than names": [Family(DEVICES, (("sda",),), (1,))],
+    "the same series twice": [Family(DEVICES, (("a", "b"), ("a", "b")), (1, 2))],
+    "the same metric twice": [LOAD.one(1), LOAD.one(2)],
+}
+
+
+@pytest.mark.parametrize("families", REFUSED.values(), ids=REFUSED.keys())
+def test_bad_families_are_refused(families):
+    with pytest.raises(SampleError):
+        Renderer().render(families)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("", ()),
+        ("1a", ()),
+        ("a-b", ()),
+        ("ä", ()),
+        ("a", ("b-c",)),
+        ("a", ("__name__",)),
+        ("a", ("b", "b")),
+        ("a", ("",)),
+    ],
+)
+def test_bad_names_are_refused(name, labels):
+    with pytest.raises(SampleError):
+        Metric(name, Kind.GAUGE, "", labels)
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("gzip", True),
+        ("deflate, gzip;q=1.0, *;q=0.5", True),
+        ("GZIP", True),
+        ("*", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0.001", True),
+        ("br, *;q=0", False),
+        ("gzip;q=0, *", False),
+    ],
+)
+def test_accept_encoding(field, wanted):
+    assert accepts_gzip(field) is wanted
+
+
+@given(st.binary())
+def test_gzip_is_readable_by_others(data):
+    assert zlib.decompress(gzip(data), 31) == data

@@ -212,6 +212,7 @@ class ExecutorProcess:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+        self._log.close()
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:

@@ -56,7 +56,7 @@ class _Batch(Generic[T]):
 
     def __init__(self, jobs: Sequence[Job[T]], owner: "_Worker[T]", done: Callable[[], None]) -> None:
         self.jobs = jobs
-        # Who waits for one job may find another running, so nobody waits longer than the least patient job allows.
+        # Who waits for one job may find another running: never wait longer than the least patient allows.
         self.shortest_deadline_seconds = min(job.deadline_seconds for job in jobs)
         self.owner = owner
         self.outcomes: dict[str, Outcome[T]] = {}
@@ -135,11 +135,10 @@ class Lane(Generic[T]):
                 break
             share = (ends - monotonic()) / max(1, len(batch.jobs) - len(batch.outcomes))
             deadline = max(_SHORTEST_WAIT_SECONDS, min(job.deadline_seconds, share))
-            if (
-                not finished.wait(max(0.0, batch.seconds_left(deadline)))
-                and batch.seconds_left(deadline) <= 0
-            ):
+            if batch.seconds_left(deadline) <= 0:
                 self._give_up(batch, job)
+            else:
+                finished.wait(min(batch.seconds_left(deadline), batch.shortest_deadline_seconds))
         return outcomes
 
     async def run_async(self, jobs: Sequence[Job[T]]) -> dict[str, Outcome[T]]:

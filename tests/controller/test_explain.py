@@ -1,0 +1,205 @@
+"""Who may do what, and why: the explanation agrees with what the server says, whole and entry by entry."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
+from controller.errors import NotThere
+from controller.explain import explain
+from controller.explaining import explain_assignment
+from controller.policy import parse
+from controller.proxmox_values import (
+    ProxmoxAccess,
+    ProxmoxEntry,
+    ProxmoxGroup,
+    ProxmoxRights,
+    ProxmoxRole,
+    ProxmoxUser,
+)
+from controller.resources.resource import Context
+from lab.proxmox.accounts import Accounts, Entry, Group, Pool, User
+from lab.proxmox.permissions import Permissions
+from tests.lab_servers import proxmox_lab
+
+PEOPLE = ("ada@keycloak", "bo@keycloak", "root@pam")
+GROUPS = ("ops", "science")
+ROLES = {
+    "steward-viewer": {"VM.Audit"},
+    "steward-power": {"VM.Audit", "VM.PowerMgmt"},
+    "Console": {"VM.Console"},
+    "Empty": set(),
+}
+PATHS = ("/", "/vms", "/vms/101", "/vms/102", "/pool", "/pool/gpu", "/pool/gpu/big", "/nodes")
+
+HOLDERS = st.one_of(
+    st.tuples(st.just("user"), st.sampled_from(PEOPLE[:2])),
+    st.tuples(st.just("group"), st.sampled_from(GROUPS)),
+)
+ENTRIES = st.lists(
+    st.tuples(st.sampled_from(PATHS), HOLDERS, st.sampled_from([*ROLES, "NoAccess"]), st.booleans()),
+    max_size=10,
+    unique_by=lambda entry: entry[:3],
+)
+MEMBERS = st.fixed_dictionaries({group: st.sets(st.sampled_from(PEOPLE[:2])) for group in GROUPS})
+
+
+def server(entries, members, pool) -> Accounts:
+    accounts = Accounts(
+        users={name: User() for name in PEOPLE},
+        groups={name: Group(users=set(listed)) for name, listed in members.items()},
+        roles={name: set(privileges) for name, privileges in ROLES.items()},
+        acl={Entry(path, kind, who, role): int(flag) for path, (kind, who), role, flag in entries},
+        pools={pool: Pool(vms={101})} if pool else {},
+    )
+    accounts.settle()
+    return accounts
+
+
+def seen(accounts: Accounts) -> ProxmoxAccess:
+    """What a client would have read of the server."""
+    return ProxmoxAccess(
+        rights=ProxmoxRights({}),
+        users={name: ProxmoxUser(name) for name in accounts.users},
+        groups={
+            name: ProxmoxGroup(name, members=tuple(group.users)) for name, group in accounts.groups.items()
+        },
+        roles={
+            name: ProxmoxRole(name, tuple(sorted(accounts.privileges_of(name) or ())))
+            for name in accounts.role_names()
+        },
+        entries=tuple(
+            ProxmoxEntry(entry.path, entry.type, entry.ugid, entry.roleid, bool(flag))
+            for entry, flag in accounts.acl.items()
+        ),
+    )
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(ENTRIES, MEMBERS, st.sampled_from(["", "gpu", "gpu/big"]), st.sampled_from(PEOPLE[:2]))
+def test_it_agrees_with_the_server(entries, members, pool, who):
+    accounts = server(entries, members, pool)
+    found = explain(who, "/vms/101", seen(accounts), pool=pool)
+    assert found.held == set(Permissions(accounts).of(who, "/vms/101"))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(ENTRIES, MEMBERS, st.sampled_from(["", "gpu"]), st.data())
+def test_entries_that_are_masked_change_nothing(entries, members, pool, data):
+    accounts = server(entries, members, pool)
+    found = explain("ada@keycloak", "/vms/101", seen(accounts), pool=pool)
+    counting = {one.entry for one in found.verdicts if one.counts}
+    masked = [one.entry for one in found.verdicts if one.entry not in counting]
+    if masked:
+        gone = data.draw(st.sampled_from(masked))
+        accounts.acl.pop(Entry(gone.path, gone.kind, gone.holder, gone.role))
+    assert set(Permissions(accounts).of("ada@keycloak", "/vms/101")) == found.held
+
+
+CASES = {
+    "inherited": ([("/vms", ("user", "ada@keycloak"), "Console", True)], "inherited from /vms"),
+    "set here": ([("/vms/101", ("user", "ada@keycloak"), "Console", False)], "set here"),
+    "not propagating": ([("/vms", ("user", "ada@keycloak"), "Console", False)], "does not propagate"),
+    "by a group": ([("/vms", ("group", "ops"), "Console", True)], "by the group ops"),
+    "by the pool": ([("/pool/gpu", ("user", "ada@keycloak"), "Console", True)], "in the pool gpu"),
+    "masked by a deeper level": (
+        [
+            ("/vms", ("user", "ada@keycloak"), "Console", True),
+            ("/vms/101", ("user", "ada@keycloak"), "Empty", True),
+        ],
+        "masked by entries on /vms/101",
+    ),
+    "masked by the own entry": (
+        [("/vms", ("group", "ops"), "Console", True), ("/vms", ("user", "ada@keycloak"), "Empty", True)],
+        "masked by the person's own entry on /vms",
+    ),
+    "masked by no access": (
+        [
+            ("/vms/101", ("user", "ada@keycloak"), "Console", True),
+            ("/vms/101", ("user", "ada@keycloak"), "NoAccess", True),
+        ],
+        "masked by NoAccess on /vms/101",
+    ),
+    "masked by the pool's no access": (
+        [
+            ("/vms", ("user", "ada@keycloak"), "Console", True),
+            ("/pool/gpu", ("user", "ada@keycloak"), "NoAccess", True),
+        ],
+        "masked by NoAccess of the pool gpu",
+    ),
+}
+
+
+@pytest.mark.parametrize(("entries", "why"), CASES.values(), ids=CASES.keys())
+def test_each_privilege_says_why(entries, why):
+    accounts = server(entries, {"ops": {"ada@keycloak"}, "science": set()}, "gpu")
+    found = explain("ada@keycloak", "/vms/101", seen(accounts), pool="gpu")
+    console = next(grant for grant in found.grants if grant.privilege == "VM.Console")
+    assert any(why in verdict.why for verdict in console.by)
+    assert console.held == ("masked" not in why and "propagate" not in why)
+
+
+def test_what_is_inherited_by_the_pool_counts_where_the_path_masks_it():
+    entries = [
+        ("/", ("user", "ada@keycloak"), "Console", True),
+        ("/vms/101", ("user", "ada@keycloak"), "Empty", True),
+    ]
+    accounts = server(entries, {"ops": set(), "science": set()}, "gpu")
+    found = explain("ada@keycloak", "/vms/101", seen(accounts), pool="gpu")
+    assert [one.why for one in found.verdicts if one.entry.path == "/"] == [
+        "masked by entries on /vms/101, which is deeper",
+        "inherited from /; /vms/101 is in the pool gpu",
+    ]
+    assert found.held == {"VM.Console"}
+
+
+def test_who_is_not_there_and_who_may_do_everything():
+    access = seen(server([], {}, ""))
+    assert explain("zoe@keycloak", "/vms/101", access).notes == ("there is no account zoe@keycloak",)
+    assert "everything" in explain("root@pam", "/vms/101", access).notes[0]
+
+
+POLICY = b"""\
+version: 1
+owner: prod
+roles: {power: {proxmox: [VM.Audit, VM.PowerMgmt]}}
+users: {ada: {}, bo: {}}
+machines:
+  web-01:
+    vmid: 101
+    assigned:
+      users:
+        ada: power
+  db-01: {assigned: {users: {bo: power}}}
+"""
+
+
+def populate(center):
+    center.accounts.roles["steward-power"] = {"VM.Audit", "VM.PowerMgmt"}
+    center.accounts.users["ada@keycloak"] = User()
+    center.accounts.users["bo@keycloak"] = User(enable=0)
+    center.accounts.acl[Entry("/vms/101", "user", "ada@keycloak", "steward-power")] = 1
+    center.accounts.acl[Entry("/vms/102", "user", "bo@keycloak", "steward-power")] = 1
+
+
+def test_a_live_server_and_the_lines_of_the_policy(tmp_path):
+    policy = parse({"policy.yaml": POLICY}, "")
+    context = Context("proxmox:par1", "prod", "keycloak", date(2026, 1, 1))
+    with proxmox_lab(tmp_path, populate=populate) as lab:
+        login = ProxmoxLogin(lab.url, lab.token_id, lab.token_secret, lab.ca_file)
+        with ProxmoxReader(login, cluster="par1") as reader:
+            access, resources = reader.access(), reader.resources()
+        shown = Permissions(lab.center.accounts).of("ada@keycloak", "/vms/101")
+    ada = explain_assignment("ada", "web-01", policy, context, access=access, resources=resources)
+    assert ada.held == set(shown)
+    assert str(ada.verdicts[0].source) == "policy.yaml:10:14"
+    by_number = explain_assignment("ada@keycloak", "101", policy, context, access=access, resources=resources)
+    assert by_number.held == ada.held
+    bo = explain_assignment("bo", "db-01", policy, context, access=access, resources=resources)
+    assert bo.notes == ("the account bo@keycloak is disabled: it can do nothing",)
+    with pytest.raises(NotThere, match='did you mean "web-01"'):
+        explain_assignment("bo", "wep-01", policy, context, access=access, resources=resources)

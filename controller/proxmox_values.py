@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EntryHolder",
     "ProxmoxAccess",
+    "ProxmoxBackupJob",
     "ProxmoxEntry",
     "ProxmoxGroup",
     "ProxmoxGuest",
@@ -179,6 +180,23 @@ class ProxmoxGuest:
     lock: str = ""
     ha_state: str = ""
     uptime_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProxmoxBackupJob:
+    """A backup job: the guests named, all of them but those excluded, or those of a pool."""
+
+    enabled: bool
+    everything: bool = False
+    vmids: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
+    pool: str = ""
+
+    def covers(self, guest: ProxmoxGuest) -> bool:
+        """Whether this job backs the guest up."""
+        if not self.enabled or guest.vmid in self.excluded:
+            return False
+        return self.everything or guest.vmid in self.vmids or bool(self.pool and guest.pool == self.pool)
 
 
 @dataclass(frozen=True, slots=True)

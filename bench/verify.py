@@ -1,4 +1,4 @@
-"""What it costs to verify one delivery: microseconds, beside the bare Ed25519 check and securesystemslib's DSSE.
+"""What it costs to verify one delivery: microseconds, beside the bare Ed25519 check and a peer's DSSE.
 
 The deliveries are published vectors. Best of several rounds: the least disturbed one. Both peers do less:
 the bare check has no format at all, securesystemslib has the envelope and the signature but neither trust
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import resources
 
 from securesystemslib.dsse import Envelope as PeerEnvelope
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # re-exported without saying so
 
 from protocol import dsse
 from protocol.documents import Delivery, Limits, TrustBundle

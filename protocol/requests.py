@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from protocol.documents import Action, SignedRequest, VerifierState
     from protocol.trust import Approvers
 
-__all__ = ["Approval", "check_request", "item_key", "item_order"]
+__all__ = ["Approval", "check_not_run", "check_request", "item_key", "item_order"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import subprocess
 from typing import TYPE_CHECKING
@@ -166,6 +167,27 @@ def test_odd_ecdsa_numbers_are_refused(case: str) -> None:
 def test_odd_ecdsa_points_are_refused(point: bytes) -> None:
     key = b"".join(P256) + ssh_string(point)
     assert not holds(blob(P256[0] + ssh_string(ssh_string(b"\1") + ssh_string(b"\1")), key=key))
+
+
+def reassembled(armored: str, **changes: bytes) -> str:
+    """A genuine signature in other clothes: fields of the blob replaced, the proof kept."""
+    data = base64.b64decode("".join(armored.strip().split("\n")[1:-1]))[10:]
+    fields = []
+    while data:
+        length = int.from_bytes(data[:4], "big")
+        fields.append(data[4 : 4 + length])
+        data = data[4 + length :]
+    named = dict(zip(("key", "namespace", "reserved", "hash", "proof"), fields, strict=True)) | changes
+    return armor(b"SSHSIG\0\0\0\1" + b"".join(ssh_string(field) for field in named.values()))
+
+
+def test_a_genuine_signature_holds_in_its_own_clothes_alone() -> None:
+    genuine = RECORDED["keys"]["ecdsa256"]["signatures"][f"{APPROVES} sha512"]
+    compressed = b"".join(P256) + ssh_string(bytes([2 + POINT[-1] % 2]) + POINT[1:33])
+    assert holds(reassembled(genuine))
+    assert not holds(reassembled(genuine, reserved=b"x"))
+    assert not holds(reassembled(genuine, key=compressed))
+    assert not holds(reassembled(genuine, hash=b"sha256"))
 
 
 def test_a_key_that_names_another_curve_is_refused() -> None:

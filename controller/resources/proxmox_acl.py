@@ -127,7 +127,7 @@ def _write(client: ProxmoxWriter, change: Change) -> Outcome:
 
 
 def _key(path: str, holder: str, role: str) -> str:
-    return f"{path} {holder} {role}"
+    return f"{path.removeprefix('/') or '/'} {holder} {role}"
 
 
 def _same(one: ProxmoxEntry, other: ProxmoxEntry) -> bool:

@@ -92,8 +92,11 @@ class StoredReceipt:
 class Journal:
     """The executor's memory; safe to use from several threads. Close it when done."""
 
-    def __init__(self, connection: sqlite3.Connection, memory: Memory, head: Head) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, memory: Memory, head: Head, compact_after: int = _COMPACT_AFTER
+    ) -> None:
         """Use `create` or `open`."""
+        self._compact_after = compact_after
         self._connection = connection
         self._memory = memory
         self._head = head
@@ -116,8 +119,11 @@ class Journal:
         return journal
 
     @classmethod
-    def open(cls, path: Path, host_id: str) -> "Journal":
-        """Read and prove a journal; raises JournalError where it is not whole and of this host."""
+    def open(cls, path: Path, host_id: str, *, compact_after: int = _COMPACT_AFTER) -> "Journal":
+        """Read and prove a journal; raises JournalError where it is not whole and of this host.
+
+        With more than `compact_after` entries the old ones become a snapshot.
+        """
         if not path.is_file():
             raise JournalError(f"{path}: missing", hint="a host that forgot must be enrolled anew")
         try:
@@ -133,7 +139,7 @@ class Journal:
         if memory.host_id != host_id:
             connection.close()
             raise JournalError(f"{path}: belongs to host {memory.host_id}, not {host_id}")
-        return cls(connection, memory, head)
+        return cls(connection, memory, head, compact_after)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -248,7 +254,7 @@ class Journal:
 
     def _compact(self) -> None:
         (count,) = self._connection.execute("SELECT count(*) FROM entries").fetchone()
-        if count <= _COMPACT_AFTER:
+        if count <= self._compact_after:
             return
         previous = self._head
         body = _encode({"entry": "snapshot", "memory": msgspec.to_builtins(self._memory)})

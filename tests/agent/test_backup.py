@@ -1,0 +1,278 @@
+"""backup.run with the real restic, and what it must never read."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from agent.actions import Ending, Work, backup_run
+from agent.actions.backup_run import restic_command, summary
+from agent.configuration import Repository, Resources, load
+from agent.protection import Mount, Protection, aliases, parse_mounts
+from agent.runner import Runner
+from tests.agent.house import ExecutorProcess, House, outcome
+from tests.real.servers import real_server
+
+PASSWORD = "correct horse\n"
+BACKUP = {"set": "data", "repository": "local"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A host with data and the names for it; its repository does not exist yet."""
+    house = House(tmp_path).enroll()
+    data, password = tmp_path / "data", tmp_path / "password"
+    (data / "sub").mkdir(parents=True)
+    (data / "sub" / "file").write_text("content\n")
+    password.write_text(PASSWORD)
+    password.chmod(0o600)
+    house.write_settings(
+        path_sets={"data": [str(data)], "gone": [str(tmp_path / "gone")]},
+        repositories={"local": {"url": str(tmp_path / "repository"), "password_file": str(password)}},
+    )
+    return house
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty repository by the real restic; making one takes seconds (scrypt), copying it does not."""
+    folder = tmp_path_factory.mktemp("restic")
+    (folder / "password").write_text(PASSWORD)
+    subprocess.run(
+        (
+            real_server("restic"),
+            f"--repo={folder / 'made'}",
+            f"--password-file={folder / 'password'}",
+            "init",
+        ),
+        capture_output=True,
+        check=True,
+    )
+    return folder / "made"
+
+
+@pytest.fixture
+def restic(house: House, repository: Path) -> "Restic":
+    shutil.copytree(repository, house.folder / "repository")
+    return Restic(real_server("restic"), house)
+
+
+class Restic:
+    """The real restic on the house's repository, as its owner uses it."""
+
+    def __init__(self, program: Path, house: House) -> None:
+        self.program, self.house = program, house
+
+    def run(self, *words: str) -> str:
+        repository = self.house.settings["repositories"]["local"]
+        done = subprocess.run(
+            (
+                *(self.program, "--no-cache", f"--repo={repository['url']}"),
+                *(f"--password-file={repository['password_file']}", *words),
+            ),
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return done.stdout
+
+
+def perform(house: House, args: dict[str, str] | None = None, **bounds: int) -> Ending:
+    loaded = load(house.config)
+    runner = Runner("01BACKUP", Resources(**bounds), in_scope=False)
+    return backup_run.perform(Work(args or BACKUP, loaded, runner.run, lambda: 1_700_000_000))
+
+
+def state_file(house: House) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((house.state / "backups" / "data.local.json").read_text())
+    return told
+
+
+def test_a_signed_backup_makes_a_snapshot_that_restores(house: House, restic: Restic, tmp_path: Path) -> None:
+    with ExecutorProcess(house):
+        house.deliver(house.delivery("backup.run", BACKUP))
+        [receipt] = house.receipts()
+    assert outcome(receipt) == ("done", "")
+    assert receipt.exit_status == 0
+    assert receipt.result is not None
+    assert receipt.result["files"] == 1
+    restic.run("restore", receipt.result["snapshot_id"], "--target", str(tmp_path / "restored"))
+    restored = tmp_path / "restored" / str(tmp_path / "data" / "sub" / "file").lstrip("/")
+    assert restored.read_text() == "content\n"
+
+
+def test_the_state_file_says_what_the_exporter_needs(house: House, restic: Restic) -> None:
+    ending = perform(house)
+    assert state_file(house) == {
+        "set": "data",
+        "repository": "local",
+        "outcome": "done",
+        "started_at": 1_700_000_000,
+        "finished_at": 1_700_000_000,
+        "snapshot": ending.result["snapshot_id"],
+        "files": 1,
+        "bytes": 8,
+        "exit_status": 0,
+        "last_success_at": 1_700_000_000,
+    }
+    assert (house.state / "backups" / "data.local.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_failure_keeps_the_last_success(house: House, restic: Restic) -> None:
+    perform(house)
+    Path(house.settings["repositories"]["local"]["url"], "config").unlink()
+    assert perform(house) == Ending("failed", "repository_missing")
+    assert state_file(house)["outcome"] == "failed"
+    assert state_file(house)["last_success_at"] == 1_700_000_000
+
+
+def test_a_missing_repository_is_not_made(house: House) -> None:
+    assert perform(house) == Ending("failed", "repository_missing")
+    assert not Path(house.settings["repositories"]["local"]["url"]).exists()
+
+
+def test_a_missing_path_fails_instead_of_backing_up_the_rest(house: House, restic: Restic) -> None:
+    sets = {"data": [*house.settings["path_sets"]["data"], str(house.folder / "gone")]}
+    house.write_settings(path_sets=sets)
+    assert perform(house) == Ending("failed", "path_missing")
+
+
+def test_a_wrong_password_fails(house: House, restic: Restic) -> None:
+    (house.folder / "password").write_text("wrong")
+    ending = perform(house)
+    assert (ending.outcome, ending.reason) in {("failed", "restic_failed"), ("failed", "wrong_password")}
+
+
+def test_a_password_that_everybody_reads_is_not_used(house: House, restic: Restic) -> None:
+    (house.folder / "password").chmod(0o644)
+    assert perform(house) == Ending("failed", "password_file_exposed")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 3", "backup_incomplete"),
+        ("exit 10", "repository_missing"),
+        ("exit 11", "repository_locked"),
+        ("exit 1", "restic_failed"),
+        ("exit 0", "no_summary"),
+        ("kill -9 $$", "restic_failed"),
+    ],
+)
+def test_exit_statuses_of_newer_restics_are_understood(script: str, reason: str, house: House) -> None:
+    program = house.folder / "restic"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    (house.folder / "repository").mkdir()
+    (house.folder / "repository" / "config").touch()
+    house.write_settings(executor={"restic": str(program)})
+    ending = perform(house)
+    assert (ending.outcome, ending.reason) == ("failed", reason)
+
+
+def test_a_missing_restic_is_told(house: House) -> None:
+    (house.folder / "repository").mkdir()
+    (house.folder / "repository" / "config").touch()
+    house.write_settings(executor={"restic": "/nonexistent/restic"})
+    assert perform(house) == Ending("failed", "restic_missing")
+
+
+def test_stewards_own_files_are_left_out(house: House, restic: Restic) -> None:
+    """The whole folder is backed up: keys, journal, agent.yaml, password and repository stay out."""
+    house.write_settings(path_sets={"data": [str(house.folder)]})
+    assert perform(house).outcome == "done"
+    listed = restic.run("ls", "latest").splitlines()
+    assert str(house.folder / "data" / "sub" / "file") in listed
+    for secret in (house.state, house.config, house.folder / "password", house.folder / "repository"):
+        assert not [line for line in listed if line.startswith(str(secret))], secret
+
+
+@pytest.mark.parametrize("place", ["state", "state/executor", "agent.yaml", "password"])
+def test_a_protected_place_is_refused(place: str, house: House, restic: Restic) -> None:
+    house.write_settings(path_sets={"data": [str(house.folder / place)]})
+    assert perform(house) == Ending("refused", "protected_path")
+
+
+def test_a_link_to_a_protected_place_is_refused(house: House, restic: Restic) -> None:
+    link = house.folder / "innocent"
+    link.symlink_to(house.state / "executor")
+    house.write_settings(path_sets={"data": [str(link)]})
+    assert perform(house) == Ending("refused", "protected_path")
+
+
+def test_a_hard_link_to_a_key_stops_backups(house: House, restic: Restic) -> None:
+    os.link(house.state / "executor" / "receipt.pem", house.folder / "data" / "innocent")
+    assert perform(house) == Ending("refused", "protected_hard_link")
+
+
+def test_signs_of_a_pattern_in_a_protected_name_are_taken_literally(tmp_path: Path) -> None:
+    command = restic_command("restic", Repository("/srv/r", "/p"), ["/a"], ["/x[1]*\\y"], Path("/cache"))
+    assert "--exclude=/x\\[1\\]\\*\\\\y" in command.argv
+
+
+def test_no_secret_stands_in_arguments_or_environment() -> None:
+    command = restic_command("restic", Repository("/srv/r", "/run/secrets/p"), ["/etc"], [], Path("/cache"))
+    assert "--password-file=/run/secrets/p" in command.argv
+    assert not [name for name in command.environment if "PASSWORD" in name]
+    assert command.argv.index("--") < command.argv.index("/etc")
+
+
+@pytest.mark.parametrize("output", [b"", b"\n", b"{}", b"no json", b'{"message_type":"summary"}', b"[1]"])
+def test_output_without_a_summary_is_none(output: bytes) -> None:
+    assert summary(output) is None
+
+
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+23 22 8:2 / /var rw,relatime - ext4 /dev/sda2 rw
+24 22 8:2 /lib/steward /srv/bound rw - ext4 /dev/sda2 rw
+25 22 8:2 /lib /mnt/with\\040space rw - ext4 /dev/sda2 rw
+26 22 8:2 /lib/steward/executor/keys /opt/deep rw - ext4 /dev/sda2 rw
+27 22 8:3 / /mnt/other rw - ext4 /dev/sdb rw
+"""
+
+ALIASES = {
+    "/var/lib/steward": {
+        "/var/lib/steward",
+        "/srv/bound",
+        "/mnt/with space/steward",
+        "/opt/deep",
+    },
+    "/var/lib/steward/executor/keys/a": {
+        "/var/lib/steward/executor/keys/a",
+        "/srv/bound/executor/keys/a",
+        "/mnt/with space/steward/executor/keys/a",
+        "/opt/deep/a",
+    },
+    "/etc/shadow": {"/etc/shadow"},
+    "/mnt/other/x": {"/mnt/other/x"},
+}
+
+
+@pytest.mark.parametrize("path", ALIASES)
+def test_a_bind_mount_is_another_name(path: str) -> None:
+    found = aliases(PurePosixPath(path), parse_mounts(MOUNTS))
+    assert found == {PurePosixPath(name) for name in ALIASES[path]}
+
+
+def test_a_bind_mounted_directory_is_known_by_its_inode(tmp_path: Path) -> None:
+    """Even where the mount table says nothing: the same device and inode is the same directory."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (tmp_path / "alias").symlink_to(secret)
+    protection = Protection([secret], mounts=[Mount("8:1", PurePosixPath("/"), PurePosixPath("/"))])
+    assert protection.objection(tmp_path / "alias" / "key")
+    assert not protection.objection(tmp_path / "other")
+    assert protection.inside(tmp_path) == [str(secret)]
+
+
+def test_the_system_s_secrets_are_protected() -> None:
+    protection = Protection([])
+    for path in ("/etc/shadow", "/root/.ssh", "/root/.ssh/id_ed25519", "/etc/sudoers.d/x", "/etc/pam.d/su"):
+        assert protection.objection(Path(os.path.realpath(path))), path
+    assert not protection.objection(Path("/etc"))
+    assert "/etc/shadow" in protection.inside(Path("/etc"))

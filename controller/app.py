@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.errors import Refused
+from controller.errors import ControllerError, Refused
 from controller.plan.brakes import DEFAULT_LIMITS, strictest
 from controller.reconcile.limits import limits_of
 from controller.reconcile.planner import Planner, Standing, System
@@ -155,7 +155,7 @@ class Controller:
     def _keycloak_system(self, settings: Keycloak, realm: str) -> System:
         from controller.resources.table import KEYCLOAK
 
-        reader = self._keycloak_reader(settings, realm)
+        reader = self.keycloak_reader(realm)
         return System(
             name="keycloak",
             address=f"{settings.url.rstrip('/')}/realms/{realm}",
@@ -165,13 +165,16 @@ class Controller:
             standing=lambda: keycloak_standing(reader, is_own_realm=settings.auth_realm == realm),
         )
 
-    def _keycloak_reader(self, settings: Keycloak, realm: str) -> KeycloakReader:
+    def keycloak_reader(self, realm: str) -> KeycloakReader:
+        """The client that reads this realm; one for each. Raises ControllerError without a Keycloak."""
+        settings = self.configuration.keycloak
+        if settings is None:
+            raise ControllerError("controller.yaml names no Keycloak")
         if realm not in self._readers:
             from controller.clients.keycloak import KeycloakReader
 
-            self._readers[realm] = self._open.enter_context(
-                KeycloakReader(self._keycloak_access(settings), realm)
-            )
+            reader = KeycloakReader(self._keycloak_access(settings), realm)
+            self._readers[realm] = self._open.enter_context(reader)
         return self._readers[realm]
 
     def _keycloak_access(self, settings: Keycloak) -> KeycloakAccess:
@@ -206,24 +209,30 @@ class Controller:
         return Target("keycloak", writer, KEYCLOAK, _KEYCLOAK_CONCURRENCY)
 
     def _proxmox_system(self, cluster: str) -> System:
-        from controller.clients.proxmox import ProxmoxReader
         from controller.resources.proxmox_table import PROXMOX
 
         settings, name = self.configuration.proxmox[cluster], f"proxmox:{cluster}"
-        if name not in self._proxmox_readers:
-            reader = ProxmoxReader(self._proxmox_login(settings), cluster=cluster)
-            self._proxmox_readers[name] = self._open.enter_context(reader)
-        own_name, _, own_realm = self._proxmox_readers[name].own_userid.rpartition("@")
+        reader = self.proxmox_reader(cluster)
+        own_name, _, own_realm = reader.own_userid.rpartition("@")
         ourselves = {f"{name}/users/{own_name}"} if own_realm == settings.realm else set[str]()
         return System(
             name=name,
             address=settings.url.rstrip("/"),
             realm=settings.realm,
-            reader=self._proxmox_readers[name],
+            reader=reader,
             resources=PROXMOX,
             standing=lambda: Standing(ourselves=frozenset(ourselves)),
             only_cluster=len(self.configuration.proxmox) == 1,
         )
+
+    def proxmox_reader(self, cluster: str) -> ProxmoxReader:
+        """The client that reads this cluster of controller.yaml; one for each."""
+        if cluster not in self._proxmox_readers:
+            from controller.clients.proxmox import ProxmoxReader
+
+            reader = ProxmoxReader(self._proxmox_login(self.configuration.proxmox[cluster]), cluster=cluster)
+            self._proxmox_readers[cluster] = self._open.enter_context(reader)
+        return self._proxmox_readers[cluster]
 
     def _proxmox_target(self, cluster: str) -> Target:
         from controller.clients.proxmox import ProxmoxWriter

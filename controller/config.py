@@ -145,6 +145,15 @@ class Configuration(Section):
         made._folder = path.resolve().parent  # noqa: SLF001 - a constructor of this class
         return made
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """A configuration that stands in no file; its paths are absolute. Raises ConfigurationError."""
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+            raise ConfigurationError("\n".join(lines)) from None
+
     def file(self, name: str) -> Path:
         """A path of this file: relative ones start from its folder."""
         return self._folder / name

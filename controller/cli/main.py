@@ -13,7 +13,9 @@ from controller.cli.action import action
 from controller.cli.audit import audit
 from controller.cli.explain import explain
 from controller.cli.host import host
+from controller.cli.importing import import_
 from controller.cli.init import init, trust
+from controller.cli.look import look
 from controller.cli.monitoring import monitoring
 from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
@@ -32,6 +34,8 @@ app.command()(schema)
 app.command()(plan)
 app.command()(apply)
 app.command()(drift)
+app.command()(look)
+app.command("import")(import_)
 app.command()(explain)
 app.command()(monitoring)
 app.command()(init)

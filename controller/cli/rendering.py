@@ -24,6 +24,7 @@ _SIGNS = {
 }
 _LONGEST_VALUE = 60
 _WIDTH_OF_A_FILE = 200
+_MOST_REPORTS = 30
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -47,15 +48,23 @@ def print_plan(
         out.print(f"… and {len(plan.changes) - len(shown)} more (steward plan shows all)", style="dim")
     for gap in plan.unobserved:
         out.print(f"not observed: {gap.system} {gap.section}: {gap.why}", style="bold red")
-    for report in plan.reported:
+    _print_reports(out, plan)
+    for refusal in refusals:
+        out.print(f"held by the brake {refusal.rule}: {refusal}", style="bold red")
+    out.print(_counted(plan))
+
+
+def _print_reports(out: Console, plan: Plan) -> None:
+    """What is left alone; what should wake somebody first."""
+    reports = sorted(plan.reported, key=lambda report: not report.pages)
+    for report in reports[:_MOST_REPORTS]:
         place = f" ({report.source})" if report.source else ""
         name = "/".join(filter(None, (report.system, report.section, report.key)))
         out.print(
             f"reported: {name}: {report.text}{place}", style="bold yellow" if report.pages else "yellow"
         )
-    for refusal in refusals:
-        out.print(f"held by the brake {refusal.rule}: {refusal}", style="bold red")
-    out.print(_counted(plan))
+    if len(reports) > _MOST_REPORTS:
+        out.print(f"reported: {len(reports) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
 
 
 def _counted(plan: Plan) -> str:

@@ -8,7 +8,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +26,11 @@ from tests.protocol.scene import (
     RECORDED,
     SAM,
     TOKEN,
-    SshPerson,
     armor,
     request_payload,
     ssh_string,
 )
+from tests.real import servers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +68,12 @@ def test_rsa_and_certificates_are_refused_however_genuine(name: str) -> None:
         assert not holds(armored)
 
 
+@pytest.fixture
+def ssh_keygen() -> None:
+    servers.real_server("ssh-keygen")
+
+
+@pytest.mark.usefixtures("ssh_keygen")
 def test_our_test_signer_makes_what_the_real_one_makes(tmp_path: Path) -> None:
     path = tmp_path / "jo"
     path.write_bytes(JO.private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
@@ -73,12 +82,12 @@ def test_our_test_signer_makes_what_the_real_one_makes(tmp_path: Path) -> None:
     assert made.decode() == JO.sign(MESSAGE, ASKS)
 
 
-def real_verdict(folder: Path, who: SshPerson, armored: str) -> bool:
+def real_verdict(folder: Path, line: str, armored: str) -> bool:
     """What the real ssh-keygen says; it checks a security key's signature without having the key."""
     signers, signature = folder / "signers", folder / "signature"
-    signers.write_text(f"{who.name} {who.line}\n")
+    signers.write_text(f"somebody {line}\n")
     signature.write_text(armored)
-    command = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", who.name, "-n", APPROVES, "-s", signature]
+    command = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "somebody", "-n", APPROVES, "-s", signature]
     return subprocess.run(command, input=MESSAGE, capture_output=True, check=False).returncode == 0
 
 
@@ -97,19 +106,21 @@ FORGED = {
 }
 
 
+@pytest.mark.usefixtures("ssh_keygen")
 @pytest.mark.parametrize("case", GENUINE)
 def test_the_real_ssh_keygen_agrees_that_it_holds(case: str, tmp_path: Path) -> None:
     who, armored = GENUINE[case]
     assert holds(armored)
-    assert real_verdict(tmp_path, who, armored)
+    assert real_verdict(tmp_path, who.line, armored)
 
 
+@pytest.mark.usefixtures("ssh_keygen")
 @pytest.mark.parametrize("case", FORGED)
 def test_the_real_ssh_keygen_agrees_that_it_does_not_hold(case: str, tmp_path: Path) -> None:
     who, armored = FORGED[case]
     assert not holds(armored)
     # Without the user's presence ssh-keygen itself lets a signature pass; we do not.
-    assert real_verdict(tmp_path, who, armored) == (case == "not_present")
+    assert real_verdict(tmp_path, who.line, armored) == (case == "not_present")
 
 
 def blob(signature: bytes, key: bytes = JO.blob, **fields: bytes) -> str:
@@ -188,6 +199,27 @@ def test_a_genuine_signature_holds_in_its_own_clothes_alone() -> None:
     assert not holds(reassembled(genuine, reserved=b"x"))
     assert not holds(reassembled(genuine, key=compressed))
     assert not holds(reassembled(genuine, hash=b"sha256"))
+
+
+@pytest.mark.usefixtures("ssh_keygen")
+def test_a_security_key_of_the_other_kind_holds_for_us_and_for_the_real_one(tmp_path: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    kind = b"sk-ecdsa-sha2-nistp256@openssh.com"
+    point = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    key = b"".join(ssh_string(part) for part in (kind, b"nistp256", point, b"ssh:"))
+    inner = (APPROVES.encode(), b"", b"sha512", hashlib.sha512(MESSAGE).digest())
+    signed = hashlib.sha256(b"SSHSIG" + b"".join(ssh_string(part) for part in inner)).digest()
+    for flags, held in ((1, True), (5, True), (0, False)):
+        tail = bytes([flags]) + bytes(4)
+        proof = private.sign(hashlib.sha256(b"ssh:").digest() + tail + signed, ec.ECDSA(hashes.SHA256()))
+        pair = b"".join(
+            ssh_string(n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in decode_dss_signature(proof)
+        )
+        armored = blob(ssh_string(kind) + ssh_string(pair) + tail, key=key)
+        assert holds(armored) is held
+        line = f"{kind.decode()} {base64.b64encode(key).decode()}"
+        assert real_verdict(tmp_path, line, armored)
+        assert not holds(blob(ssh_string(kind) + ssh_string(pair) + tail[:-1], key=key))
 
 
 def test_a_key_that_names_another_curve_is_refused() -> None:

@@ -141,6 +141,7 @@ class Planner:
             adopted_roles=frozenset(name for name, role in policy.roles.items() if role.adopt),
             delete_after_days=delete_after_days,
             unlisted=policy.unlisted.users,
+            unlisted_acls=policy.unlisted.acls,
             only_cluster=system.only_cluster,
         )
 

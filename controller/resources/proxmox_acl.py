@@ -203,8 +203,17 @@ def _powerless(assignments: Iterable[Assignment], context: Context) -> list[Repo
 
 
 def _not_named(entries: Iterable[ProxmoxEntry], context: Context) -> list[Report]:
-    """How many entries on guests no policy can name, because their roles are not ours."""
+    """Entries on guests that no policy can name, because their roles are not ours (`unlisted.acls`)."""
     others = [one for one in entries if one.path.startswith("/vms") and not one.role.startswith(PREFIX)]
-    if not others:
-        return []
-    return [Report(context.system, SECTION, "", f"{len(others)} entries on guests that are not ours")]
+    if context.unlisted_acls == "count":
+        text = f"{len(others)} entries on guests that are not ours"
+        return [Report(context.system, SECTION, "", text)] if others else []
+    return [
+        Report(
+            context.system,
+            SECTION,
+            _key(one.path, one.holder, one.role),
+            f"the {one.kind} {one.holder} has the role {one.role} on {one.path}; no policy says so",
+        )
+        for one in sorted(others)
+    ]

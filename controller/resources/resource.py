@@ -47,6 +47,7 @@ class Context:
     adopted_roles: frozenset[str] = frozenset()
     delete_after_days: int = 30
     unlisted: Literal["count", "report", "disable"] = "count"
+    unlisted_acls: Literal["count", "report"] = "count"
     only_cluster: bool = True
 
 

@@ -149,7 +149,12 @@ def test_what_is_not_ours_is_never_touched(world):
     texts = {report.key: report.text for report in plan.reported if report.section == "users"}
     assert "exists and is not ours" in texts["ada"]
     assert "belongs to staging" in texts["bo"]
-    assert any("2 entries on guests that are not ours" in report.text for report in plan.reported)
+    assert [report.key for report in plan.reported if report.section == "machines.assigned"] == [
+        "vms bo@keycloak NoAccess",
+        "vms/101 ada@keycloak PVEVMAdmin",
+    ]
+    counted = world.plan(POLICY + "unlisted: {acls: count}\n").reported
+    assert any("2 entries on guests that are not ours" in report.text for report in counted)
     world.apply()
     assert before.items() <= accounts.acl.items()
     assert accounts.users["ada@keycloak"].comment == "by hand"

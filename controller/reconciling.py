@@ -36,7 +36,8 @@ _ACTOR = "controller"
 class PassResult:
     """What one pass saw and did: the plan as it is *after* the pass, and every outcome.
 
-    `error` is why it broke off; `waits` that it would have written but may not yet (the lease).
+    `error` is why it broke off; `waits` that it would have written but may not yet (the lease); `is_recorded`
+    that the store knows this pass and the names that its policy had.
     """
 
     changes: tuple[PlannedChange, ...] = ()
@@ -47,6 +48,7 @@ class PassResult:
     outcomes: tuple[Outcome, ...] = ()
     error: str = ""
     waits: bool = False
+    is_recorded: bool = False
 
     @property
     def result(self) -> str:
@@ -116,7 +118,7 @@ class Reconciler:
             on_outcomes=self._go_on,
         )
         after = controller.plan(policy) if outcomes else planned
-        return replace(_seen(after), outcomes=tuple(outcomes))
+        return replace(_seen(after), outcomes=tuple(outcomes), is_recorded=True)
 
     def _go_on(self, _ended: Sequence[Outcome]) -> None:
         if self._is_stopping() or not self._leadership.may_write():
@@ -137,7 +139,8 @@ def _seen(planned: Planned) -> PassResult:
 
 def _shown(change: Change) -> PlannedChange:
     before, after = change.before or {}, change.after or {}
-    fields = [(name, _text(before.get(name)), _text(after.get(name))) for name in change.changed]
+    texts = [(name, _text(before.get(name)), _text(after.get(name))) for name in change.changed]
+    fields = [(name, old, new) for name, old, new in texts if old or new]
     source = "" if change.source is None else str(change.source)
     return PlannedChange(
         change.system, change.section, change.key, str(change.operation), tuple(fields), change.reason, source
@@ -147,6 +150,8 @@ def _shown(change: Change) -> PlannedChange:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = _listed(value) if isinstance(value, tuple | list) else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

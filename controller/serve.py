@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from controller.api.site import Site
     from controller.following import PolicyFollower
-    from controller.leadership import Leadership, LeaseTiming
+    from controller.leadership import Leadership
     from controller.reconciling import PassResult, Reconciler
     from protocol.dsse import Signer
 
@@ -59,14 +59,15 @@ class Listening:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Seconds between two looks at Git, and between two passes without a new commit."""
+    """Seconds between two looks at Git, two passes without a new commit, and two renewals of the lease."""
 
     policy: float
     reconcile: float
+    lease: float
 
 
 class Service:
-    """One running controller."""
+    """One running controller. `recorded_commit` is that of the newest pass in the store."""
 
     def __init__(
         self,
@@ -74,16 +75,15 @@ class Service:
         *,
         listening: Listening,
         intervals: Intervals,
-        timing: LeaseTiming,
         leadership: Leadership,
         follower: PolicyFollower | None,
         reconciler: Reconciler,
         audit_signer: Signer,
+        recorded_commit: str = "",
     ) -> None:
         self._site = site
         self._listening = listening
         self._intervals = intervals
-        self._timing = timing
         self._leadership = leadership
         self._follower = follower
         self._reconciler = reconciler
@@ -93,6 +93,7 @@ class Service:
         self._passes = False
         self._checkpoint_at = 0
         self._followed = Followed()
+        self._recorded = recorded_commit
         self.port = 0
 
     def wake(self, *, look: bool = True, reconcile: bool = True) -> None:
@@ -156,7 +157,7 @@ class Service:
 
     async def _lead(self) -> None:
         while not self._site.wakeups.is_closed():
-            await asyncio.sleep(self._timing.loop_wait)
+            await asyncio.sleep(self._intervals.lease)
             await self._lead_once()
 
     async def _lead_once(self) -> None:
@@ -199,9 +200,9 @@ class Service:
         if followed.policy is None or (followed.commit == before and not passes):
             return
         work = self._reconciler.run
-        result = await self._site.call(
-            work, followed.policy, followed.commit, is_new=followed.commit != before
-        )
+        is_new = followed.commit != self._recorded
+        result = await self._site.call(work, followed.policy, followed.commit, is_new=is_new)
+        self._recorded = followed.commit if result.is_recorded else self._recorded
         self._tell_pass(result)
 
     def _tell_policy(self, followed: Followed) -> None:

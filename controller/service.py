@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from controller.config import Configuration
 
-__all__ = ["Built", "build_service", "data_folder", "holder_name", "server_names"]
+__all__ = ["Built", "build_service", "data_folder", "holder_name", "policy_repository", "server_names"]
 
 _THREADS = 16
 
@@ -76,12 +76,13 @@ def build_service(configuration: Configuration, *, clock: Callable[[], float] = 
         intervals=Intervals(
             policy=configuration.policy.interval.total_seconds(),
             reconcile=configuration.reconcile.interval.total_seconds(),
+            lease=timing.loop_wait,
         ),
-        timing=timing,
         leadership=leadership,
         follower=_follower(configuration, data, store, clock),
         reconciler=reconciler,
         audit_signer=data.signer("audit"),
+        recorded_commit=next((run.commit for run in store.runs.latest(1)), ""),
     )
     site.on_reconcile.append(service.wake)
     return Built(service, site)
@@ -90,6 +91,13 @@ def build_service(configuration: Configuration, *, clock: Callable[[], float] = 
 def data_folder(configuration: Configuration) -> DataFolder:
     """The data folder that controller.yaml names."""
     return DataFolder(configuration.file(configuration.data))
+
+
+def policy_repository(configuration: Configuration, data: DataFolder) -> PolicyRepository:
+    """The mirror of the policy's repository; a path in controller.yaml starts from its folder."""
+    git = configuration.policy
+    source = git.git if _is_address(git.git) else str(configuration.file(git.git))
+    return PolicyRepository(data.mirror, source, git.branch)
 
 
 def holder_name(purpose: str) -> str:
@@ -153,12 +161,10 @@ def _listening(configuration: Configuration, data: DataFolder, clock: Callable[[
 def _follower(
     configuration: Configuration, data: DataFolder, store: Store, clock: Callable[[], float]
 ) -> PolicyFollower | None:
-    git = configuration.policy
-    if not git.git:
+    if not configuration.policy.git:
         return None
-    source = git.git if _is_address(git.git) else str(configuration.file(git.git))
-    repository = PolicyRepository(data.mirror, source, git.branch)
-    return PolicyFollower(repository, git.folder, store.commits, clock=clock)
+    repository = policy_repository(configuration, data)
+    return PolicyFollower(repository, configuration.policy.folder, store.commits, clock=clock)
 
 
 def _is_address(source: str) -> bool:

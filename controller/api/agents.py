@@ -141,12 +141,11 @@ async def _waiting(site: Site, host_id: str) -> list[StoredAction]:
 
 
 def _poll_answer(site: Site, trust: list[Envelope], given: list[StoredAction]) -> PollAnswer:
-    checkpoint = site.situation.checkpoint
-    return PollAnswer(
-        deliveries=tuple(Raw(action.delivery.encode("ascii")) for action in given),
-        trust=tuple(Raw(envelope.encode()) for envelope in trust),
-        checkpoint=Raw(checkpoint.encode("ascii")),
-    )
+    deliveries = tuple(Raw(action.delivery.encode("ascii")) for action in given)
+    steps = tuple(Raw(envelope.encode()) for envelope in trust)
+    if not site.situation.checkpoint:  # an empty Raw that is given would be written as no text at all
+        return PollAnswer(deliveries, steps)
+    return PollAnswer(deliveries, steps, checkpoint=Raw(site.situation.checkpoint.encode("ascii")))
 
 
 async def _receipts(request: web.Request) -> web.Response:

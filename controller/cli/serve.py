@@ -60,13 +60,17 @@ def accept(
     """
     from controller.cli.local import LocalController
     from controller.cli.printing import actor, open_configuration, open_store
-    from controller.gitops import PolicyRepository
-    from controller.service import data_folder
+    from controller.gitops import GitError
+    from controller.service import data_folder, policy_repository
 
     configuration = open_configuration(config)
     data = data_folder(configuration)
-    mirror = PolicyRepository(data.mirror, configuration.policy.git, configuration.policy.branch)
-    full = mirror.resolve(commit)
+    mirror = policy_repository(configuration, data)
+    try:
+        full = mirror.resolve(commit)
+    except GitError:  # perhaps nobody has fetched it yet
+        mirror.fetch()
+        full = mirror.resolve(commit)
     with contextlib.closing(open_store(configuration)) as store:
         store.commits.record(full, kind="accepted", actor=actor(), now=int(time.time()))
     typer.echo(f"{full} may be obeyed")

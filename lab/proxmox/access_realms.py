@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lab.proxmox.checks import OnPath
-from lab.proxmox.errors import ApiError, while_locked
+from lab.proxmox.checks import AllOf, OnPath
+from lab.proxmox.errors import ApiError, while_locked, wrong_parameters
 from lab.proxmox.formats import split_list
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field, boolean, integer, text
@@ -108,6 +108,7 @@ _UPDATED = {
     "digest": text(optional=True, max_length=64),
     "delete": text("configid", optional=True, listed=True),
 }
+_REMOVALS = r"(?:(?:acl|properties|entry);)*(?:acl|properties|entry)|none"
 _MANAGE = OnPath("/access/realm", ("Realm.Allocate",))
 
 
@@ -192,6 +193,32 @@ def delete_realm(call: Call) -> object:
     return None
 
 
+def synchronise_realm(call: Call) -> object:
+    """Fetch users and groups of a directory in a task; the lab has no directory, so the task says that."""
+    name, now = call.params["realm"], call.center.now()
+    kind = call.center.realms.type_of(name)
+    if kind is None:
+        raise wrong_parameters({"realm": "Realm does not exist."})
+    if kind not in {"ldap", "ad"}:
+        raise ApiError(f"Cannot sync realm type '{kind}'! Only LDAP/AD realms can be synced.\n")
+    if "scope" not in call.params:
+        missing = "Not passed as parameter and not defined in realm default sync options."
+        raise wrong_parameters({"scope": missing})
+
+    def unreachable() -> list[str]:
+        raise ApiError(f"{call.center.realms.by_name[name]['server1']}: connect: Connection refused\n")
+
+    return call.center.tasks.start(
+        "auth-realm-sync-test" if call.flag("dry-run") else "auth-realm-sync",
+        node=call.center.local_node,
+        identifier=name,
+        who=call.who,
+        now=now,
+        ends_at=now,
+        outcome=unreachable,
+    ).upid
+
+
 def _refuse_check_connection(params: dict[str, str], kind: str) -> None:
     if params.pop("check-connection", None) is not None and kind not in {"ad", "ldap"}:
         raise ApiError("'check-connection' parameter can only be set for realms of type 'ldap' or 'ad'\n")
@@ -227,5 +254,25 @@ METHODS = (
         replace(_MANAGE, privileges=("Realm.Allocate", "Sys.Audit"), any_of=True),
     ),
     Method("PUT", "/access/domains/{realm}", update_realm, _UPDATED, _MANAGE),
+    Method(
+        "POST",
+        "/access/domains/{realm}/sync",
+        synchronise_realm,
+        {
+            "realm": _REALM,
+            "scope": Field(optional=True, enum=("users", "groups", "both")),
+            "remove-vanished": Field(optional=True, pattern=_REMOVALS),
+            "enable-new": boolean(),
+            "dry-run": boolean(),
+            "full": boolean(),
+            "purge": boolean(),
+        },
+        AllOf(
+            (
+                OnPath("/access/realm/{realm}", ("Realm.AllocateUser",)),
+                OnPath("/access/groups", ("User.Modify",)),
+            )
+        ),
+    ),
     Method("DELETE", "/access/domains/{realm}", delete_realm, {"realm": _REALM}, _MANAGE),
 )

@@ -9,7 +9,7 @@ import uuid
 
 from lab.proxmox.access_users import USER_ID
 from lab.proxmox.accounts import Token, is_true
-from lab.proxmox.checks import AnyOf, IsSelf, OnPath
+from lab.proxmox.checks import AnyOf, IsSelf, UserGroups
 from lab.proxmox.errors import while_locked, wrong_parameters
 from lab.proxmox.formats import TOKEN_NAME, split_list
 from lab.proxmox.methods import Call, Method
@@ -25,7 +25,7 @@ _FIELDS = {
     "privsep": boolean(),
     "comment": text(optional=True, max_length=2048),
 }
-_OWNER = AnyOf((IsSelf(), OnPath("/access/users/{userid}", ("User.Modify",))))
+_OWNER = AnyOf((IsSelf(), UserGroups(("User.Modify",))))
 
 
 def list_tokens(call: Call) -> object:

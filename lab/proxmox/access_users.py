@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lab.proxmox.accounts import Accounts, User, is_true
-from lab.proxmox.checks import AllOf, RealmOfUser, UserGroups
+from lab.proxmox.checks import AllOf, AnyOf, IsSelf, RealmOfUser, UserGroups
 from lab.proxmox.errors import ApiError, while_locked
 from lab.proxmox.formats import parse_user_name, split_list
 from lab.proxmox.methods import Call, Method
-from lab.proxmox.schema import boolean, integer, text
+from lab.proxmox.schema import Field, boolean, integer, text
 
 __all__ = ["METHODS", "USER_ID"]
 
@@ -21,7 +21,7 @@ _FIELDS = {
     "lastname": text(optional=True, max_length=1024),
     "email": text("email-opt", optional=True, max_length=254),
     "comment": text(optional=True, max_length=2048),
-    "keys": text(optional=True),
+    "keys": Field(optional=True, pattern=r"[0-9a-zA-Z!=]{0,4096}"),
     "groups": text("groupid", optional=True, listed=True),
 }
 _READERS = ("User.Modify", "Sys.Audit")
@@ -65,6 +65,15 @@ def read_user(call: Call) -> object:
     user = call.center.accounts.user(userid)
     tokens = {name: token.info() for name, token in user.tokens.items()}
     return {**_shown(user), "groups": call.center.accounts.groups_of(userid), "tokens": tokens or None}
+
+
+def show_second_factors(call: Call) -> object:
+    """The second factors of a user and of their realm; the lab's users have none."""
+    userid = call.params["userid"]
+    realm = userid.rpartition("@")[2]
+    if realm not in call.center.realms.by_name:
+        raise ApiError(f"auth domain '{realm}' does not exist\n")
+    return {"user": []} if call.flag("multiple") else {}
 
 
 def create_user(call: Call) -> object:
@@ -145,6 +154,13 @@ def _leave_all(accounts: Accounts, userid: str) -> None:
 
 
 METHODS = (
+    Method(
+        "GET",
+        "/access/users/{userid}/tfa",
+        show_second_factors,
+        {"userid": USER_ID, "multiple": boolean()},
+        AnyOf((IsSelf(), UserGroups(_READERS))),
+    ),
     Method("GET", "/access/users", list_users, {"enabled": boolean(), "full": boolean()}, open_to="all"),
     Method(
         "POST",

@@ -15,6 +15,9 @@ __all__ = ["METHODS"]
 _READ = OnPath("/", ("Sys.Audit",))
 _MANAGE = OnPath("/", ("Sys.Modify",))
 _ID = text(max_length=50)
+_REPLACES = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool": ("vmid", "all", "exclude")}
+"""What a new selection of guests drops of the former one."""
+
 _NUMBERS = frozenset(
     {"all", "enabled", "repeat-missed", "protected", "remove", "quiet", "stdexcludes", "stop", "stopwait"}
     | {"bwlimit", "ionice", "lockwait", "pigz", "zstd", "pbs-change-detection"}
@@ -69,33 +72,49 @@ def read_job(call: Call) -> object:
 def create_job(call: Call) -> object:
     """Create a job; the storage need not exist."""
     params = dict(call.params)
+    _settle_schedule(params, required=True)
     name = params.pop("id", None) or str(uuid.uuid4())
-    _check_selection(params)
     if name in call.center.backup_jobs:
         raise ApiError(f"Job '{name}' already exists\n")
-    call.center.backup_jobs[name] = {"id": name, "type": "vzdump", "enabled": 1, **_typed(params)}
+    job = {"id": name, "type": "vzdump", "enabled": 1, **_typed(params)}
+    _check_selection(job)
+    call.center.backup_jobs[name] = job
     return None
 
 
 def update_job(call: Call) -> object:
     """Change what is given; another selection of guests replaces the former one."""
     params, jobs = dict(call.params), call.center.backup_jobs
-    name = params.pop("id")
+    name, deleted = params.pop("id"), split_list(params.pop("delete", ""))
+    _settle_schedule(params, required=False)
     if name not in jobs:
         raise ApiError("no such vzdump job\n")
     changed = dict(jobs[name])
-    for option in split_list(params.pop("delete", "")):
+    for option in deleted:
         if option not in _OPTIONS:
             raise _inside({"delete": f"unknown option '{option}'"})
         changed.pop(option, None)
-    selection = next((kind for kind in ("vmid", "all", "pool") if kind in params), None)
-    if selection is not None:
-        for other in ({"vmid", "all", "pool", "exclude"} - {selection}) - params.keys():
-            changed.pop(other, None)
-    changed.update(_typed(params))
-    _check_selection({key: str(value) for key, value in changed.items()})
+    given = _typed(params)
+    for kind, others in _REPLACES.items():
+        if given.get(kind):
+            for other in others:
+                changed.pop(other, None)
+            break
+    changed.update(given)
+    _check_selection(changed)
     jobs[name] = changed
     return None
+
+
+def _settle_schedule(params: dict[str, str], *, required: bool) -> None:
+    """The older pair of `dow` and `starttime` becomes a schedule."""
+    if "schedule" in params and "starttime" in params:
+        raise wrong_parameters({"starttime": "'starttime' and 'schedule' cannot both be set"})
+    if "schedule" not in params and "starttime" not in params and required:
+        raise wrong_parameters({"schedule": "neither 'starttime' nor 'schedule' were set"})
+    starttime, days = params.pop("starttime", ""), params.pop("dow", "")
+    if starttime:
+        params["schedule"] = f"{days} {starttime}".strip()
 
 
 def delete_job(call: Call) -> object:
@@ -110,17 +129,15 @@ def _inside(errors: dict[str, str]) -> ApiError:
     return ApiError(wrong_parameters(errors).as_text())
 
 
-def _check_selection(params: dict[str, str]) -> None:
-    if params.get("all", "0") == "0" and not params.get("vmid") and not params.get("pool"):
+def _check_selection(job: dict[str, object]) -> None:
+    """Guests are named by number, by pool, or all are taken, with exceptions."""
+    for option in ("all", "exclude", "pool"):
+        if job.get(option) and job.get("vmid"):
+            raise _inside({option: "option conflicts with option 'vmid'"})
+    if "exclude" in job and not job.get("pool"):
+        job["all"] = 1
+    if not (job.get("all") or job.get("pool") or job.get("vmid")):
         raise _inside({"vmid": "property is missing"})
-    if params.get("all", "0") == "1":
-        for other in ("vmid", "pool"):
-            if params.get(other):
-                raise _inside({"all": f"option conflicts with option '{other}'"})
-    elif params.get("vmid") and params.get("pool"):
-        raise _inside({"pool": "option conflicts with option 'vmid'"})
-    if params.get("exclude") and params.get("vmid"):
-        raise _inside({"exclude": "option conflicts with option 'vmid'"})
 
 
 def _typed(params: dict[str, str]) -> dict[str, object]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.proxmox.checks import OnPath
+from lab.proxmox.errors import wrong_parameters
+from lab.proxmox.guests import GUEST
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field
 from lab.proxmox.statistics import node_row, storage_row, vm_row
@@ -143,7 +145,18 @@ def show_status(call: Call) -> object:
     return [{**cluster, "nodes": len(nodes), "quorate": int(quorate)}, *nodes]
 
 
+def next_vmid(call: Call) -> object:
+    """The lowest free number, or the number asked for where it is free."""
+    guests, asked = call.center.environment.guests, call.params.get("vmid")
+    if asked is None:
+        return str(next(vmid for vmid in range(100, 1_000_000) if vmid not in guests))
+    if int(asked) in guests:
+        raise wrong_parameters({"vmid": f"VM {asked} already exists"})
+    return asked
+
+
 METHODS = (
+    Method("GET", "/cluster/nextid", next_vmid, {"vmid": GUEST["vmid"].maybe()}, open_to="all"),
     Method(
         "GET",
         "/cluster/resources",

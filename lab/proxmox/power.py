@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.proxmox.accounts import ROOT
+from lab.proxmox.accounts import ROOT, is_true
 from lab.proxmox.checks import OnPath
 from lab.proxmox.errors import ApiError, wrong_parameters
 from lab.proxmox.guests import GUEST, check_lock, configured_guest, find_guest
@@ -25,6 +25,15 @@ __all__ = ["METHODS"]
 
 _POWER = OnPath("/vms/{vmid}", ("VM.PowerMgmt",))
 _DEFAULT_TIMEOUT_SECONDS = 60
+_DEFAULT_STATE_STORAGE = "local"
+_OF_MIGRATION = (
+    "stateuri",
+    "skiplock",
+    "migratedfrom",
+    "migration_type",
+    "migration_network",
+    "targetstorage",
+)
 Outcome = Callable[[], Iterable[str]]
 
 
@@ -53,7 +62,7 @@ def _file_wish(call: Call, wish: str) -> str:
 
 def _refuse_reserved(call: Call, *options: str) -> None:
     for option in options:
-        if call.flag(option) and call.who != ROOT:
+        if is_true(call.params.get(option)) and call.who != ROOT:
             raise wrong_parameters({option: "Only root may use this option."})
 
 
@@ -83,7 +92,9 @@ def _run(call: Call, guest: Guest) -> None:
 
 def start(call: Call) -> object:
     """Start; a running guest under backup is resumed."""
-    _refuse_reserved(call, "skiplock")
+    _refuse_reserved(call, *_OF_MIGRATION)
+    if "targetstorage" in call.params and "migratedfrom" not in call.params:
+        raise wrong_parameters({"targetstorage": "targetstorage can only by used with migratedfrom."})
     if _is_managed(call):
         return _file_wish(call, "start")
     return _begin(call, "qmstart", lambda: _start(call))
@@ -163,7 +174,8 @@ def _stop(call: Call) -> Iterator[str]:
         ]
         for task in tasks:
             task.kill(call.center.now())
-            lines.append(f"overruled qmshutdown task {task.upid}")
+        if tasks:
+            lines.append(f"overruled qmshutdown tasks: {', '.join(task.upid for task in tasks)}")
     _end(call, _Ending(ask=False, skip_lock=call.flag("skiplock")))
     return iter(lines)
 
@@ -209,7 +221,10 @@ def suspend(call: Call) -> object:
     if not call.flag("todisk"):
         return _begin(call, "qmpause", lambda: _while_unlocked(call, "paused"))
     if _is_managed(call):
-        raise ApiError("Cannot suspend VM to disk: it is managed by HA\n")
+        raise ApiError("Cannot suspend HA managed VM to disk\n")
+    call.rights.check(call.who, f"/vms/{call.params['vmid']}", ("VM.Config.Disk",))
+    storage = call.params.get("statestorage", _DEFAULT_STATE_STORAGE)
+    call.rights.check(call.who, f"/storage/{storage}", ("Datastore.AllocateSpace",))
     return _begin(call, "qmsuspend", lambda: _suspend_to_disk(call))
 
 

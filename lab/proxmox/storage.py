@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lab.proxmox.checks import OnPath
 from lab.proxmox.errors import ApiError
+from lab.proxmox.formats import split_list
 from lab.proxmox.guests import NODE
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field, integer, text
@@ -23,8 +24,8 @@ _STORAGE = {"node": NODE, "storage": text("storageid")}
 def list_content(call: Call) -> object:
     """Volumes of a storage; backups that the caller may not use are left out without a word."""
     _require_storage(call)
-    wanted, vmid = call.params.get("content", "backup"), call.params.get("vmid")
-    if wanted != "backup":
+    wanted, vmid = split_list(call.params.get("content", "backup")), call.params.get("vmid")
+    if "backup" not in wanted:
         return []
     return [
         _described(backup)

@@ -1,0 +1,136 @@
+"""steward-agent as it is typed: help that teaches, exit statuses, and a small start."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.agent.house import Authority, ExecutorProcess, House
+
+COMMANDS = ("enroll", "run", "executor", "export", "deliver", "status", "trust", "verify")
+
+
+def agent(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        (sys.executable, "-m", "agent.cli", *words), input=stdin, capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_there(command: str) -> None:
+    done = agent(command, "--help")
+    assert done.returncode == 0
+    assert b"usage: steward-agent" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("bogus",),
+        ("enroll",),
+        ("export", "--no-such-flag"),
+        ("trust",),
+        ("run", "--poll-seconds", "51"),
+        ("run", "--poll-seconds", "soon"),
+        ("verify", "--no-such-flag"),
+        ("deliver",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_64(words: tuple[str, ...]) -> None:
+    done = agent(*words)
+    assert done.returncode == 64
+    assert b"usage:" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "executor", "status"])
+def test_a_host_that_is_not_enrolled_is_told_what_to_do(command: str, tmp_path: Path) -> None:
+    house = House(tmp_path)
+    done = agent(command, "--config", str(house.config))
+    assert done.returncode == 1
+    assert b"enroll" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_trust_is_shown_and_installed_with_and_without_an_executor(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    first = house.authority.trust(1)
+    house.enroll(house.authority.bundle(first))
+    config = ("--config", str(house.config))
+    assert json.loads(agent("trust", "show", *config).stdout)["version"] == 1
+    second, third = house.authority.trust(2), house.authority.trust(3)
+    done = agent("trust", "install", *config, "-", stdin=second.encode())
+    assert (done.returncode, json.loads(done.stdout)["version"]) == (0, 2)
+    with ExecutorProcess(house):
+        bundle = house.authority.bundle(first, second, third)
+        done = agent("trust", "install", *config, "-", stdin=bundle.encode())
+        assert (done.returncode, json.loads(done.stdout)["version"]) == (0, 3)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["through the executor", "alone"])
+def test_trust_by_strangers_is_refused(running: bool, tmp_path: Path) -> None:
+    house = House(tmp_path).enroll()
+    words = ("trust", "install", "--config", str(house.config), "-")
+    forged = Authority().trust(2).encode()
+    if running:
+        with ExecutorProcess(house):
+            done = agent(*words, stdin=forged)
+    else:
+        done = agent(*words, stdin=forged)
+    assert done.returncode == 3
+    assert b"trust_broken_chain" in done.stderr
+    assert json.loads(agent("trust", "show", *words[2:4]).stdout)["version"] == 1
+
+
+def test_the_verifier_runs_alone(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    trust, limits, delivery = tmp_path / "trust.json", tmp_path / "limits.json", tmp_path / "delivery"
+    trust.write_bytes(house.authority.bundle().encode())
+    limits.write_text('{"kinds":{"host.ping":{}}}')
+    delivery.write_bytes(house.delivery())
+    words = ("--trust", str(trust), "--limits", str(limits))
+    done = agent("verify", str(delivery), *words, "--host", house.host_id)
+    assert (done.returncode, done.stdout) == (0, b"accepted\n")
+    done = agent("verify", str(delivery), *words, "--host", "0" * 26)
+    assert (done.returncode, done.stdout) == (3, b"refused: wrong_host\n")
+
+
+PROGRAM = """
+import sys
+before = set(sys.modules)
+import agent.cli, agent.network, agent.processes
+agent.cli._parser(False)
+print(*sorted({name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
+"""
+NOT_WANTED = {
+    "alembic",
+    "apscheduler",
+    "controller",
+    "jinja2",
+    "joserfc",
+    "keycloak",
+    "lab",
+    "prometheus_client",
+    "proxmoxer",
+    "pydantic",
+    "requests",
+    "rich",
+    "sqlalchemy",
+    "structlog",
+    "typer",
+}
+
+
+def test_the_network_process_starts_small() -> None:
+    done = subprocess.run((sys.executable, "-c", PROGRAM), capture_output=True, check=True, text=True)
+    assert NOT_WANTED.isdisjoint(done.stdout.split())
+
+
+def test_commands_without_a_network_do_not_load_one() -> None:
+    program = "import sys, agent.cli; print(*({'aiohttp', 'cryptography', 'asyncio'} & set(sys.modules)))"
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, check=True, text=True)
+    assert done.stdout.split() == []

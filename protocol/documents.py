@@ -58,8 +58,15 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     """A canonical payload with a fixed shape."""
 
     def to_payload(self) -> bytes:
-        """The canonical bytes. Raises NotCanonical where a value has none (a lone surrogate)."""
-        return canonical.encode(msgspec.to_builtins(self))
+        """The canonical bytes.
+
+        Raises BadDocument where a reader would not take them, NotCanonical where a value has no canonical form.
+        """
+        value = msgspec.to_builtins(self)
+        if _holds_null(value):
+            raise BadDocument("null where a field should be absent")
+        self.from_value(value)
+        return canonical.encode(value)
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:

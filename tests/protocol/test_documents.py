@@ -19,7 +19,7 @@ from protocol.documents import (
     Request,
     TrustDocument,
 )
-from protocol.errors import BadDocument, ProtocolError
+from protocol.errors import BadDocument, NotCanonical, ProtocolError
 from tests.protocol.cases_action import RECURRENCE
 from tests.protocol.cases_envelope import RECEIPT
 from tests.protocol.scene import (
@@ -101,6 +101,24 @@ def test_a_changed_byte_is_another_document_or_none(name: str, data: st.DataObje
     except ProtocolError:
         return
     assert read.to_payload() == bytes(payload)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"output": "x" * 16_385},
+        {"result": {"a": [{"b": None}]}},
+        {"result": {"a": 0.5}},
+        {"seq": 0},
+        {"host_id": "web-01"},
+        {"reason": "\ud800"},
+    ],
+    ids=lambda changes: str(changes)[:30],
+)
+def test_what_no_reader_would_take_is_not_written(changes: dict[str, Any]) -> None:
+    receipt = Receipt.from_payload(canonical.encode(FULL_RECEIPT))
+    with pytest.raises((BadDocument, NotCanonical)):
+        msgspec.structs.replace(receipt, **changes).to_payload()
 
 
 def test_documents_cannot_be_changed() -> None:

@@ -21,9 +21,12 @@ from controller.errors import (
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["checked", "decoded"]
+__all__ = ["MALFORMED", "checked", "decoded"]
 
 T = TypeVar("T")
+
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON that was expected."""
 
 _LONGEST_REASON = 300
 _GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
@@ -67,7 +70,7 @@ def decoded(answer: requests.Response, kind: type[T]) -> T:
     """The body as `kind`. Raises `ControllerError` where it is something else, such as a proxy's page."""
     try:
         return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise ControllerError(f"{_path(answer)} answered something that Keycloak does not say") from error
 
 
@@ -78,7 +81,7 @@ def _path(answer: requests.Response) -> str:
 def _reason(answer: requests.Response) -> str:
     try:
         failure = msgspec.json.decode(answer.content, type=_Failure)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return ""
     words = ": ".join(part for part in (failure.field, failure.error_message or failure.error) if part)
     return f": {words[:_LONGEST_REASON]}" if words else ""

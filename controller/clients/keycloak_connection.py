@@ -22,6 +22,7 @@ import requests
 from keycloak import ConnectionManager, KeycloakConnectionError, KeycloakOpenIDConnection
 from keycloak.urls_patterns import URL_LOGOUT, URL_TOKEN
 
+from controller.clients.keycloak_answers import MALFORMED
 from controller.errors import (
     ControllerError,
     NotAllowed,
@@ -134,7 +135,7 @@ class KeycloakConnection(KeycloakOpenIDConnection):
         part = self._valid_token().partition(".")[2].partition(".")[0]
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(part + "=="), type=dict[str, Any])
-        except (binascii.Error, msgspec.MsgspecError) as error:
+        except (binascii.Error, *MALFORMED) as error:
             raise ControllerError("Keycloak's access token is no JWT") from error
 
     def get_token(self) -> None:
@@ -220,7 +221,7 @@ class KeycloakConnection(KeycloakOpenIDConnection):
             )
         try:
             return msgspec.to_builtins(msgspec.json.decode(answer.content, type=_Token))  # type: ignore[no-any-return]
-        except msgspec.MsgspecError as error:
+        except MALFORMED as error:
             raise ControllerError("Keycloak's token endpoint answered something that is no token") from error
 
     def _post_form(self, pattern: str, form: dict[str, str]) -> requests.Response:
@@ -277,7 +278,7 @@ def _kind(cause: BaseException | None) -> str:
 def _reason(answer: requests.Response) -> str:
     try:
         failure = msgspec.json.decode(answer.content, type=_LoginFailure)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return f"HTTP {answer.status_code}"
     return f"HTTP {answer.status_code} {failure.error}: {failure.error_description}"
 

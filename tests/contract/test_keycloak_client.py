@@ -207,6 +207,15 @@ class TestUsers:
         assert sum(heard) == len(done.ids)
         assert "unheard-of" not in {role.name for role in realm.roles(expand=lambda _: False)}
 
+    def test_conflicts_in_several_requests(self, realm: KeycloakWriter) -> None:
+        taken = [person(f"crowd{number:03}") for number in (3, 77, 110)]
+        make(realm, *taken)
+        everybody = [person(f"crowd{number:03}") for number in range(120)]
+        done = realm.create_users(everybody)
+        assert set(done.failed) == {user.username for user in taken}
+        assert set(done.ids) == {user.username for user in everybody} - set(done.failed)
+        assert realm.user(done.ids["crowd119"]).username == "crowd119"
+
     def test_a_name_that_a_service_account_has(self, realm: KeycloakWriter) -> None:
         realm._send("POST", f"{realm._base}/clients", SERVICE_CLIENT)  # the product makes no clients yet
         done = realm.create_users([person("service-account-robot"), person("beside-robot")])

@@ -9,7 +9,7 @@ from keycloak import KeycloakAdmin
 
 from controller.clients.keycloak import KeycloakReader
 from controller.clients.keycloak_connection import KeycloakAccess, KeycloakConnection
-from controller.clients.keycloak_writer import KeycloakWriter
+from controller.clients.keycloak_writer import BATCH, KeycloakWriter
 from controller.errors import (
     Conflict,
     ControllerError,
@@ -86,7 +86,7 @@ class TestRequests:
     def test_creation_costs_batches(self, lab: web.Application, writer: KeycloakWriter) -> None:
         people = [KeycloakUser(f"batch{number}", roles=frozenset({"employee"})) for number in range(1100)]
         counted = requests_of(lab, lambda: writer.create_users(people))
-        assert counted.pop(f"POST {BELOW}/partialImport") == 3
+        assert counted.pop(f"POST {BELOW}/partialImport") == 1100 / BATCH
         assert sum(counted.values()) <= 3
 
     def test_one_login_for_all_and_none_left_behind(
@@ -139,6 +139,21 @@ class TestLostAnswers:
             "lost2": OutcomeUnknown,
         }
         assert writer.find_user("lost1") is not None
+
+    def test_a_batch_whose_conflict_cannot_be_looked_into(
+        self, lab: web.Application, writer: KeycloakWriter, faults: FaultSwitch
+    ) -> None:
+        class Blind(KeycloakWriter):
+            def users(self) -> tuple[KeycloakUser, ...]:
+                raise Unobserved("keycloak", "somebody was writing")
+
+        with Blind(writer._access, "acme") as blind:
+            done = blind.create_users([KeycloakUser("ada.admin"), KeycloakUser("unharmed")])
+        assert done.ids == {}
+        assert {name: type(error) for name, error in done.failed.items()} == {
+            "ada.admin": Unobserved,
+            "unharmed": Unobserved,
+        }
 
     def test_time_out(self, writer: KeycloakWriter, faults: FaultSwitch) -> None:
         faults.alter(latency_seconds=30.0)

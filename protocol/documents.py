@@ -60,7 +60,7 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     def to_payload(self) -> bytes:
         """The canonical bytes.
 
-        Raises BadDocument where a reader would not take them, NotCanonical where a value has no canonical form.
+        Raises BadDocument where no reader would take them, NotCanonical where a value has no such form.
         """
         value = msgspec.to_builtins(self)
         if _holds_null(value):

@@ -156,7 +156,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Loaded:
             data = handle.read(_MAXIMUM_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(
-            f"{path}: {error.strerror}", hint="name the file with --config, or write it: see docs/agent.md"
+            f"{path}: {error.strerror}",
+            hint="name the file with --config, or write it: `state` and `limits` are enough to begin",
         ) from error
     return parse(data, path, environ or {})
 

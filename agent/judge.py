@@ -74,6 +74,10 @@ class Judge:
         if isinstance(verdict, Accepted) and verdict.action.kind not in self._kinds:
             detail = f"this agent cannot do {verdict.action.kind}"
             return Judgement(refuse_after_all(verdict, Reason.UNKNOWN_KIND, detail), loaded)
+        if isinstance(verdict, Accepted) and verdict.action.recurrence is not None:
+            # To run it once, now, would be something else than what was signed.
+            detail = "this agent does not fire standing orders yet"
+            return Judgement(refuse_after_all(verdict, Reason.KIND_NOT_ALLOWED, detail), loaded)
         return Judgement(verdict, loaded)
 
     def _limits(self) -> tuple[Loaded | None, Limits]:

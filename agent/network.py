@@ -140,9 +140,13 @@ class Network:
     # Asking the executor.
 
     async def _ask(self, question: verbs.Ask) -> verbs.Answered:
+        sent_at = time.monotonic()
         answered = await ask_async(self._socket, question)
-        if answered.status is not None:
-            self._tally.status = answered.status
+        status, known = answered.status, self._tally.status
+        # Two questions may be under way, and the answer of the older may come last: a head that only seems to
+        # fall would look like a disk that was rolled back.
+        if status and (not known or sent_at >= self._asked_at or status.head.seq >= known.head.seq):
+            self._tally.status = status
             self._asked_at = time.monotonic()
         if answered.error:
             raise AgentError(f"the executor refused: {answered.error}")

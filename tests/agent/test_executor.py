@@ -112,6 +112,12 @@ REFUSED_WITH_RECEIPT: dict[str, tuple[Callable[[House], bytes], tuple[str, str]]
     "unknown kind": (lambda house: house.delivery("shell.run"), ("refused", "unknown_kind")),
     "bad args": (lambda house: house.delivery("backup.run", {"set": "etc"}), ("refused", "bad_args")),
     "trust ahead": (lambda house: house.delivery(trust_version=9), ("refused", "trust_version_ahead")),
+    "standing order": (
+        lambda house: house.delivery(
+            recurrence={"at": ["02:00"], "days": ["mon"], "jitter": 0, "time_zone": "Europe/Paris"}
+        ),
+        ("refused", "kind_not_allowed"),
+    ),
     "names nobody defined": (
         lambda house: house.delivery("backup.run", {"set": "a", "repository": "b"}),
         ("refused", "args_not_allowed"),

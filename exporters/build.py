@@ -89,7 +89,7 @@ def system_sources(options: Options) -> list[Source]:
         _node("os", osrelease.Collector(tree).collect),
         _node("stat", lambda: stat.collect(stat.read(tree))),
         _node("time", clock.Collector(tree).collect),
-        _node("uname", lambda: uname.collect(uname.read(tree))),
+        _node("uname", lambda: uname.collect(uname.read())),
         _node("vmstat", lambda: vmstat.collect(vmstat.read(tree), options.vmstat_fields)),
         Source("process", own.collect, close=own.close),
     ]

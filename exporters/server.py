@@ -6,6 +6,7 @@ framework takes, and what a scrape costs is what this product is compared by.
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
@@ -14,6 +15,8 @@ from exporters.errors import ExporterError, ListenError, UnknownCollectorError
 from exporters.http import HEAD_END, LONGEST_HEAD_BYTES, Malformed, Request, answer_head, parse_head
 from exporters.registry import Registry
 from exporters.text import CONTENT_TYPE, accepts_gzip
+
+logger = logging.getLogger(__name__)
 
 MOST_SCRAPES = 40
 MOST_CONNECTIONS = 512
@@ -122,8 +125,11 @@ class _Connection(asyncio.Protocol):
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if task.cancelled() or task.exception() is not None:
+        if task.cancelled():
             self.close()
+        elif task.exception() is not None:
+            logger.error("a request failed", exc_info=task.exception())
+            self._send(500, _PLAIN, b"internal error\n", keep_alive=False)
         elif self._buffer and self._transport is not None:
             self._next()
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from exporters.samples import Family, Kind, Metric, label
-from exporters.system.tree import Tree
+from exporters.system.tree import read_file
 
 _INFO = Metric(
     "node_uname_info",
@@ -12,6 +12,7 @@ _INFO = Metric(
     "Labeled system information as provided by the uname system call.",
     ("domainname", "machine", "nodename", "release", "sysname", "version"),
 )
+_DOMAIN = "/proc/sys/kernel/domainname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,9 @@ class Raw:
     domain: bytes
 
 
-def read(tree: Tree) -> Raw:
-    """Ask this machine's kernel, whatever tree the others read, as node_exporter does."""
-    return Raw(os.uname(), tree.proc("sys/kernel/domainname"))
+def read() -> Raw:
+    """Ask this machine's kernel, whatever tree the others read, as node_exporter does; raises OSError."""
+    return Raw(os.uname(), read_file(_DOMAIN))
 
 
 def collect(raw: Raw) -> list[Family]:

@@ -21,7 +21,7 @@ class Exposition:
     kinds: dict[str, str]
     helps: dict[str, str]
 
-    def of(self, name: str, **labels: str) -> float:
+    def of(self, name: str, /, **labels: str) -> float:
         """The value of the one series with exactly these labels."""
         return self.values[name, frozenset(labels.items())]
 

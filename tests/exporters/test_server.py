@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporters import server
+from exporters.errors import ExporterError, ListenError
+from exporters.registry import Registry, Source
+from exporters.samples import Kind, Metric
+from exporters.server import is_loopback, listening, parse_address
+
+ONE = Metric("test_one", Kind.GAUGE, "One.")
+TWO = Metric("test_two", Kind.GAUGE, "Two.")
+GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+CLOSING = b"%s %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture
+async def address():
+    registry = Registry([Source("one", lambda: [ONE.one(1)]), Source("two", lambda: [TWO.one(2)])])
+    async with listening(registry, "127.0.0.1:0") as bound:
+        yield bound
+    registry.close()
+
+
+async def connect(address):
+    host, port = parse_address(address)
+    return await asyncio.open_connection(host, port)
+
+
+async def talk(address, sent):
+    """Everything that comes back until the server closes."""
+    reader, writer = await connect(address)
+    writer.write(sent)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def answer_of(reader):
+    """One answer of a connection that stays: status, fields, body."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+    body = await reader.readexactly(int(fields["content-length"]))
+    return int(head[0].split()[1]), fields, body
+
+
+async def test_metrics(address):
+    reader, writer = await connect(address)
+    writer.write(GET % b"/metrics")
+    status, fields, body = await answer_of(reader)
+    assert (status, fields["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b"\ntest_one 1\n" in body
+    assert body.endswith(b"\n")
+    writer.close()
+
+
+async def test_gzip_when_asked(address):
+    reader, writer = await connect(address)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n" + GET % b"/metrics")
+    _, packed_fields, packed = await answer_of(reader)
+    _, plain_fields, plain = await answer_of(reader)
+    assert packed_fields["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain_fields
+    assert packed_fields["vary"] == plain_fields["vary"] == "accept-encoding"
+    assert zlib.decompress(packed, 31) == plain
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (b"/", 200),
+        (b"/healthz", 200),
+        (b"/metrics", 200),
+        (b"/metrics?collect[]=one", 200),
+        (b"/metrics?collect%5B%5D=two", 200),
+        (b"/metrics?exclude[]=one", 200),
+        (b"/metrics?collect[]=nope", 400),
+        (b"/metrics?collect[]=one&exclude[]=two", 400),
+        (b"/nothing", 404),
+        (b"/metrics/../etc/passwd", 404),
+    ],
+)
+async def test_paths(address, path, status):
+    got = await talk(address, CLOSING % (b"GET", path))
+    assert got.startswith(b"HTTP/1.1 %d " % status)
+    bare = await talk(address, CLOSING % (b"HEAD", path))
+    assert bare.startswith(b"HTTP/1.1 %d " % status)
+    assert bare.endswith(b"\r\n\r\n")
+    assert b"Content-Length: 0\r\n" not in bare
+
+
+async def test_a_part_of_the_collectors(address):
+    got = await talk(address, CLOSING % (b"GET", b"/metrics?collect[]=one"))
+    assert b"test_one" in got
+    assert b"test_two" not in got
+
+
+async def test_other_methods_are_not_allowed(address):
+    got = await talk(address, CLOSING % (b"DELETE", b"/metrics"))
+    assert got.startswith(b"HTTP/1.1 405 ")
+    assert b"Allow: GET, HEAD\r\n" in got
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 400),
+        (b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 20000 + b"\r\n\r\n", 431),
+        (b"G" * 20000, 431),
+    ],
+)
+async def test_bad_requests_end_the_connection(address, sent, status):
+    got = await talk(address, sent)
+    assert got.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Connection: close\r\n" in got
+
+
+async def test_requests_in_one_packet_are_answered_in_turn(address):
+    reader, writer = await connect(address)
+    writer.write(GET % b"/healthz" + GET % b"/metrics" + GET % b"/nothing")
+    assert [(await answer_of(reader))[0] for _ in range(3)] == [200, 200, 404]
+    writer.close()
+
+
+async def test_a_request_in_pieces(address):
+    reader, writer = await connect(address)
+    for byte in GET % b"/healthz":
+        writer.write(bytes([byte]))
+        await writer.drain()
+    assert (await answer_of(reader))[2] == b"ok\n"
+    writer.close()
+
+
+async def test_a_client_that_leaves_early_harms_nobody(address):
+    for _ in range(20):
+        _, writer = await connect(address)
+        writer.write(GET % b"/metrics")
+        writer.transport.abort()
+    assert (await talk(address, CLOSING % (b"GET", b"/metrics"))).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_too_many_scrapes_at_once():
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow():
+        entered.set()
+        gate.wait()
+        return [ONE.one(1)]
+
+    registry = Registry([Source("slow", slow, deadline_seconds=60)])
+    async with listening(registry, "127.0.0.1:0") as address:
+        clients = [await connect(address) for _ in range(server.MOST_SCRAPES)]
+        for _, writer in clients:
+            writer.write(GET % b"/metrics")
+        await asyncio.to_thread(entered.wait)
+        assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).startswith(b"HTTP/1.1 200 ")
+        got = await talk(address, CLOSING % (b"GET", b"/metrics"))
+        assert got.startswith(b"HTTP/1.1 503 ")
+        gate.set()
+        assert {(await answer_of(reader))[0] for reader, _ in clients} == {200}
+        for _, writer in clients:
+            writer.close()
+    registry.close()
+
+
+async def test_a_fault_of_our_own_is_said_and_logged(caplog):
+    def broken():
+        raise RuntimeError("broken clock")
+
+    registry = Registry([Source("one", lambda: [ONE.one(1)])], steady=broken)
+    async with listening(registry, "127.0.0.1:0") as address:
+        assert (await talk(address, CLOSING % (b"GET", b"/metrics"))).startswith(b"HTTP/1.1 500 ")
+        assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).startswith(b"HTTP/1.1 200 ")
+    assert "a request failed" in [record.getMessage() for record in caplog.records]
+    registry.close()
+
+
+async def test_a_hanging_collector_leaves_the_scrape_200():
+    gate = threading.Event()
+    registry = Registry(
+        [
+            Source("hung", lambda: gate.wait() or [], deadline_seconds=0.05),
+            Source("raises", lambda: [ONE.one(1 // 0)]),
+            Source("good", lambda: [TWO.one(2)]),
+        ]
+    )
+    async with listening(registry, "127.0.0.1:0") as address:
+        got = await talk(address, CLOSING % (b"GET", b"/metrics"))
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b'steward_scrape_collector_success{collector="hung"} 0\n' in got
+    assert b'steward_scrape_collector_success{collector="raises"} 0\n' in got
+    assert b'steward_scrape_collector_success{collector="good"} 1\n' in got
+    assert b"\ntest_two 2\n" in got
+    gate.set()
+    registry.close()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(garbage=st.binary(max_size=400))
+def test_garbage_gets_an_error_or_silence(garbage):
+    async def send():
+        registry = Registry([Source("one", lambda: [ONE.one(1)])])
+        async with listening(registry, "127.0.0.1:0") as address:
+            got = await talk(address, garbage + b"\r\n\r\n")
+            assert got.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
+            assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).endswith(b"ok\n")
+        registry.close()
+
+    asyncio.run(send())
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:9095", "[::]:0", "example.org:80"])
+async def test_others_reach_it_only_when_told(address):
+    with pytest.raises(ListenError):
+        async with listening(Registry([]), address):
+            pass
+
+
+async def test_others_reach_it_when_told():
+    async with listening(Registry([]), "0.0.0.0:0", insecure=True) as bound:
+        port = parse_address(bound)[1]
+        assert (await talk(f"127.0.0.1:{port}", CLOSING % (b"GET", b"/healthz"))).endswith(b"ok\n")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "localhost", ":9095", "localhost:", "localhost:http", "a:70000", "a:-1", "a:²"]
+)
+def test_bad_addresses(address):
+    with pytest.raises(ExporterError):
+        parse_address(address)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+    ],
+)
+def test_loopback(host, loopback):
+    assert is_loopback(host) is loopback

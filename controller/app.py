@@ -9,12 +9,14 @@ import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError, Refused
 from controller.plan.brakes import DEFAULT_LIMITS, strictest
+from controller.plan.plan import Report
 from controller.reconcile.limits import limits_of
 from controller.reconcile.planner import Planner, Standing, System
 from controller.resources.proxmox_machines import check_clusters
@@ -78,10 +80,24 @@ class Controller:
         from controller.reconcile.passes import plan_pass
 
         self.check_owner(policy)
-        check_clusters(policy, self.configuration.proxmox)
+        if self.configuration.proxmox:
+            check_clusters(policy, self.configuration.proxmox)
         with ThreadPoolExecutor(1, thread_name_prefix="memory") as pool:
             memory: Future[Memory] = pool.submit(self.memory, policy)
-            return plan_pass(self.planner(policy), policy, memory.result, targets)
+            planned = plan_pass(self.planner(policy), policy, memory.result, targets)
+        unserved = self._unserved(policy)
+        return replace(planned, plan=replace(planned.plan, reported=(*planned.plan.reported, *unserved)))
+
+    def _unserved(self, policy: Policy) -> list[Report]:
+        """What the policy speaks of and controller.yaml names no system for."""
+        said: list[Report] = []
+        if policy.realm is not None and self.configuration.keycloak is None:
+            said.append(Report("keycloak", "realm", policy.realm.name, "controller.yaml names no Keycloak"))
+        if policy.realm is None and self.configuration.keycloak is not None:
+            said.append(Report("keycloak", "realm", "", "the policy names no realm: Keycloak is left alone"))
+        if policy.machines and not self.configuration.proxmox:
+            said.append(Report("proxmox", "machines.assigned", "", "controller.yaml names no Proxmox"))
+        return said
 
     def memory(self, policy: Policy) -> Memory:
         """What earlier passes left; a store that was never written is not made by reading."""

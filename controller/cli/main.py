@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,6 +22,9 @@ from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
 from controller.cli.serve import gitops, serve
 from controller.errors import ControllerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["app", "main"]
 
@@ -55,14 +59,14 @@ def _steward() -> None:
     """Steward: one reviewed Git change gives a person an account, a role and a machine, and keeps it so."""
 
 
-def main() -> None:
-    """Run the command line and exit with one of the codes above."""
-    sys.exit(_run())
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line (`arguments`, or the process's own) and exit with one of the codes above."""
+    sys.exit(_run(arguments))
 
 
-def _run() -> int:
+def _run(arguments: Sequence[str] | None) -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(args=arguments, standalone_mode=False)
     except typer.Abort:
         return 1
     except ControllerError as error:

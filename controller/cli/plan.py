@@ -134,9 +134,10 @@ def _apply(
     ask: bool,
 ) -> int:
     from controller.cli.rendering import console, print_plan
+    from controller.reconcile.holding import holder_name
     from controller.reconcile.passes import Braked, require_digest
 
-    with controller.lease(_holder()) as lease:
+    with controller.lease(holder_name(_actor())) as lease:
         planned = controller.plan(policy, targets)
         if digest:
             require_digest(planned.plan, digest, reviewed)
@@ -235,7 +236,3 @@ def _actor() -> str:
     import socket
 
     return f"{getpass.getuser()}@{socket.gethostname()}"
-
-
-def _holder() -> str:
-    return f"steward apply by {_actor()} (process {os.getpid()})"

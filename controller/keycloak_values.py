@@ -182,8 +182,9 @@ class KeycloakRights:
     create_realm: bool = False
 
     def missing(self, needed: frozenset[str]) -> frozenset[str]:
-        """Those of `needed` that we lack."""
-        return needed - self.roles
+        """Those of `needed` that we lack; who may manage may view."""
+        seen = {right.replace("manage-", "view-", 1) for right in self.roles if right.startswith("manage-")}
+        return needed - self.roles - seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,13 +66,14 @@ class Background:
         kept = self._kept
         if kept is None:
             raise ExporterError(f"{self._name}: the first reading is still under way")
+        # The same error is raised at each scrape; its traceback must not grow each time.
         if isinstance(kept.error, NoDataError):
-            raise kept.error
+            raise kept.error.with_traceback(None)
         age = self._steady() - kept.read_at
         if age > self.stale_seconds:
             raise ExporterError(f"{self._name}: the last reading is {age:.0f} s old")
         if kept.error is not None:
-            raise kept.error
+            raise kept.error.with_traceback(None)
         return kept.families
 
     def age_seconds(self) -> float | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 
 import pytest
 
@@ -77,8 +78,11 @@ def test_what_the_reading_raised_is_raised(error):
     source.error = error
     source.let_through()
     under_test = background(source, interval_seconds=10.0)
-    with pytest.raises(type(error)):
-        under_test.collect()
+    for _ in range(100):
+        with pytest.raises(type(error)):
+            under_test.collect()
+    depth = sum(1 for _ in traceback.walk_tb(error.__traceback__))
+    assert depth < 5  # an error that is raised again and again must not grow
     under_test.close()
 
 

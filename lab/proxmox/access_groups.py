@@ -11,7 +11,7 @@ from lab.proxmox.schema import text
 __all__ = ["METHODS"]
 
 _GROUP_ID = text("groupid")
-_FIELDS = {"groupid": _GROUP_ID, "comment": text(optional=True, max_length=4096)}
+_FIELDS = {"groupid": _GROUP_ID, "comment": text(optional=True)}
 _READERS = ("User.Modify", "Sys.Audit", "Group.Allocate")
 _MANAGE = OnPath("/access/groups", ("Group.Allocate",))
 

@@ -91,6 +91,8 @@ def _confirm(call: Call) -> None:
         raise ApiError(f"auth domain '{realm}' does not exist\n")
     if kind == "openid":
         raise ApiError("OpenID realm does not allow password verification.\n")
+    if not call.center.passwords.has(call.who):
+        raise ApiError("no password set\n")
     if not call.center.passwords.matches(call.who, own):
         raise ApiError("invalid credentials\n")
 
@@ -122,7 +124,7 @@ METHODS = (
         {
             "userid": USER_ID,
             "password": text(min_length=8, max_length=64),
-            "confirmation-password": text(optional=True, min_length=5, max_length=128),
+            "confirmation-password": text(optional=True, min_length=5, max_length=64),
         },
         AnyOf((IsSelf(), AllOf((RealmOfUser(), UserGroups(("User.Modify",)))))),
         token_allowed=False,

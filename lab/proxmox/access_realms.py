@@ -21,17 +21,21 @@ __all__ = ["METHODS"]
 _REALM = text("realm", max_length=32)
 _LONG = text(optional=True, max_length=4096)
 
+_URL_SAFE = Field(optional=True, pattern=r"[^\x00-\x1F\x7F <>#\"]*")
+_ATTRIBUTES = text("ldap-attribute", optional=True, listed=True)
+
 # Every property of every realm type; which ones a type takes says _OPTIONS.
 _PROPERTIES: Mapping[str, Field] = {
     "comment": _LONG,
     "default": boolean(),
     "tfa": text(optional=True, max_length=128),
-    "acr-values": text(optional=True),
+    "acr-values": _URL_SAFE,
+    "audiences": _URL_SAFE,
     "autocreate": boolean(),
     "client-id": text(optional=True, max_length=256),
     "client-key": text(optional=True, max_length=256),
     "groups-autocreate": boolean(),
-    "groups-claim": Field(optional=True, pattern=r"(?:[A-Za-z][A-Za-z0-9.\-_]*)", max_length=128),
+    "groups-claim": Field(optional=True, pattern=r"(?:[A-Za-z][A-Za-z0-9.\-_]*)", max_length=256),
     "groups-overwrite": boolean(),
     "issuer-url": text(optional=True, max_length=256),
     "prompt": Field(optional=True, pattern=r"(?:none|login|consent|select_account|\S+)"),
@@ -44,12 +48,12 @@ _PROPERTIES: Mapping[str, Field] = {
     "case-sensitive": boolean(),
     "cert": text(optional=True),
     "certkey": text(optional=True),
-    "domain": text(optional=True, max_length=256),
+    "domain": Field(optional=True, pattern=r"\S+", max_length=256),
     "filter": text(optional=True, max_length=2048),
-    "group_classes": text(optional=True),
+    "group_classes": _ATTRIBUTES,
     "group_dn": text(optional=True, max_length=256),
     "group_filter": text(optional=True, max_length=2048),
-    "group_name_attr": text(optional=True, max_length=256),
+    "group_name_attr": text("ldap-attribute", optional=True, max_length=256),
     "mode": Field(optional=True, enum=("ldap", "ldaps", "ldap+starttls")),
     "password": text(optional=True),
     "port": integer(minimum=1, maximum=65535),
@@ -58,9 +62,9 @@ _PROPERTIES: Mapping[str, Field] = {
     "server2": text(optional=True, max_length=256),
     "sslversion": Field(optional=True, enum=("tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3")),
     "sync-defaults-options": text(optional=True),
-    "sync_attributes": text(optional=True),
-    "user_attr": text(optional=True, max_length=256),
-    "user_classes": text(optional=True),
+    "sync_attributes": Field(optional=True, pattern=r"\w+=[^,]+(,\s*\w+=[^,]+)*"),
+    "user_attr": Field(optional=True, pattern=r"\S{2,}", max_length=256),
+    "user_classes": _ATTRIBUTES,
     "verify": boolean(),
 }
 
@@ -87,7 +91,7 @@ _OPTIONS: Mapping[str, _RealmType] = {
         ("client-id", "issuer-url"),
         (
             *_EVERY,
-            *("acr-values", "autocreate", "client-key", "groups-autocreate", "groups-claim"),
+            *("acr-values", "audiences", "autocreate", "client-key", "groups-autocreate", "groups-claim"),
             *("groups-overwrite", "prompt", "query-userinfo", "scopes", "username-claim"),
         ),
         ("username-claim",),
@@ -106,7 +110,7 @@ _UPDATED = {
     **{name: field for name, field in _PROPERTIES.items() if name != "username-claim"},
     "check-connection": boolean(),
     "digest": text(optional=True, max_length=64),
-    "delete": text("configid", optional=True, listed=True),
+    "delete": text("configid", optional=True, listed=True, max_length=4096),
 }
 _REMOVALS = r"(?:(?:acl|properties|entry);)*(?:acl|properties|entry)|none"
 _MANAGE = OnPath("/access/realm", ("Realm.Allocate",))

@@ -23,7 +23,7 @@ _FIELDS = {
     **_NAMES,
     "expire": integer(minimum=0),
     "privsep": boolean(),
-    "comment": text(optional=True, max_length=2048),
+    "comment": text(optional=True),
 }
 _OWNER = AnyOf((IsSelf(), UserGroups(("User.Modify",))))
 

@@ -14,32 +14,36 @@ __all__ = ["METHODS"]
 
 _READ = OnPath("/", ("Sys.Audit",))
 _MANAGE = OnPath("/", ("Sys.Modify",))
-_ID = text(max_length=50)
+_ID = Field(pattern=r"\S+", max_length=50)
 _REPLACES = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool": ("vmid", "all", "exclude")}
 """What a new selection of guests drops of the former one."""
 
 _NUMBERS = frozenset(
     {"all", "enabled", "repeat-missed", "protected", "remove", "quiet", "stdexcludes", "stop", "stopwait"}
-    | {"bwlimit", "ionice", "lockwait", "pigz", "zstd", "pbs-change-detection"}
+    | {"bwlimit", "ionice", "lockwait", "pigz", "zstd"}
 )
 _OPTIONS: Schema = {
     "all": boolean(),
     "bwlimit": integer(minimum=0),
     "comment": text(optional=True, max_length=512),
     "compress": Field(optional=True, enum=("0", "1", "gzip", "lzo", "zstd")),
-    "dow": text(optional=True),
+    "dow": text("day", optional=True, listed=True, requires="starttime"),
+    "dumpdir": text(optional=True),
     "enabled": boolean(),
     "exclude": text("vmid", optional=True, listed=True),
+    "exclude-path": text(optional=True, listed=True),
     "fleecing": text(optional=True),
     "ionice": integer(minimum=0, maximum=8),
     "lockwait": integer(minimum=0),
     "mailnotification": Field(optional=True, enum=("always", "failure")),
-    "mailto": text(optional=True),
+    "mailto": text("mail-or-user", optional=True, listed=True),
     "mode": Field(optional=True, enum=("snapshot", "suspend", "stop")),
     "node": text("node", optional=True),
     "notes-template": text(optional=True, max_length=1024, requires="storage"),
     "notification-mode": Field(optional=True, enum=("auto", "legacy-sendmail", "notification-system")),
+    "pbs-change-detection-mode": Field(optional=True, enum=("legacy", "data", "metadata")),
     "performance": text(optional=True),
+    "pigz": integer(),
     "pool": text(optional=True),
     "protected": boolean(requires="storage"),
     "prune-backups": text(optional=True),
@@ -47,9 +51,13 @@ _OPTIONS: Schema = {
     "remove": boolean(),
     "repeat-missed": boolean(),
     "schedule": text(optional=True, max_length=128),
+    "script": text(optional=True),
     "starttime": Field(optional=True, pattern=r"\d{1,2}:\d{1,2}"),
     "stdexcludes": boolean(),
+    "stop": boolean(),
+    "stopwait": integer(minimum=0),
     "storage": text("storageid", optional=True),
+    "tmpdir": text(optional=True),
     "vmid": text("vmid", optional=True, listed=True),
     "zstd": integer(),
 }
@@ -177,7 +185,9 @@ def _included(call: Call, job: dict[str, object]) -> set[int]:
 
 METHODS = (
     Method("GET", "/cluster/backup", list_jobs, check=_READ),
-    Method("POST", "/cluster/backup", create_job, {"id": _ID.maybe(), **_OPTIONS}, _MANAGE),
+    Method(
+        "POST", "/cluster/backup", create_job, {"id": text("configid", optional=True), **_OPTIONS}, _MANAGE
+    ),
     Method("GET", "/cluster/backup/{id}", read_job, {"id": _ID}, _READ),
     Method(
         "PUT",

@@ -22,6 +22,7 @@ USER_OR_TOKEN = rf"{_USER}@{REALM}(?:!{TOKEN_NAME})?"
 _USER_NAME = re.compile(rf"({_USER})@({REALM})")
 _EMAIL_USER = r"[\w+\-~]+(?:\.[\w+\-~]+)*"
 _EMAIL = re.compile(rf"{_EMAIL_USER}@[a-zA-Z0-9\-]+(?:\.[a-zA-Z0-9\-]+)*")
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?"
 _CONTENT_TYPES = frozenset({"images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"})
 _TASK_STATUSES = frozenset({"ok", "error", "warning", "unknown"})
 
@@ -114,6 +115,16 @@ FORMATS: Mapping[str, Checker] = {
         r"[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?", "value does not look like a valid node name"
     ),
     "storageid": _storage,
+    "ldap-attribute": _pattern(
+        r"[a-zA-Z0-9]+", "value '{text}' does not look like a simple ldap attribute name"
+    ),
+    "dns-name": _pattern(rf"(?:{_LABEL}\.)*{_LABEL}", "value does not look like a valid DNS name"),
+    "day": _pattern(r"mon|tue|wed|thu|fri|sat|sun", "invalid day '{text}'"),
+    "mail-or-user": _pattern(
+        rf"{_EMAIL_USER}(?:@[a-zA-Z0-9\-]+(?:\.[a-zA-Z0-9\-]+)*)?",
+        "value does not look like a valid email address or user name",
+    ),
+    "tag": _pattern(r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag"),
     "configid": _pattern(r"(?i)[a-z][a-z0-9_-]+", "invalid configuration ID '{text}'"),
     "content": _content_type,
     "task-status": _task_status,

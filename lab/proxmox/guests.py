@@ -148,16 +148,27 @@ def update_config(call: Call) -> object:
     return None
 
 
+_LOCKS = (
+    *("backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete"),
+    *("suspending", "suspended"),
+)
+_OS_TYPES = (
+    *("other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11"),
+    *("l24", "l26", "solaris"),
+)
+_CONTROLLERS = ("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi")
 _OPTIONS: Schema = {
-    **{name: text(optional=True) for name in ("agent", "args", "boot", "cpu", "hotplug", "lock", "machine")},
-    **{
-        name: text(optional=True) for name in ("memory", "net0", "net1", "ostype", "scsihw", "startup", "vga")
-    },
+    **{name: text(optional=True) for name in ("agent", "args", "boot", "cpu", "hotplug", "machine")},
+    **{name: text(optional=True) for name in ("memory", "net0", "net1", "startup", "vga")},
     **{name: boolean() for name in ("acpi", "autostart", "freeze", "kvm", "numa", "onboot", "protection")},
     **{name: boolean() for name in ("tablet", "template")},
-    "name": Field(optional=True, pattern=r"([a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?\.?)+"),
+    "name": text("dns-name", optional=True),
     "description": text(optional=True, max_length=8192),
-    "tags": text(optional=True),
+    "tags": text("tag", optional=True, listed=True),
+    "bios": Field(optional=True, enum=("seabios", "ovmf")),
+    "lock": Field(optional=True, enum=_LOCKS),
+    "ostype": Field(optional=True, enum=_OS_TYPES),
+    "scsihw": Field(optional=True, enum=_CONTROLLERS),
     "cores": integer(minimum=1),
     "sockets": integer(minimum=1),
     "vcpus": integer(minimum=1),
@@ -200,8 +211,8 @@ METHODS = (
             **GUEST,
             **_OPTIONS,
             "delete": text("configid", optional=True, listed=True),
-            "digest": text(optional=True, max_length=64),
-            "force": boolean(),
+            "digest": text(optional=True, max_length=40),
+            "force": boolean(requires="delete"),
             "skiplock": boolean(),
         },
         OnPath("/vms/{vmid}", _CONFIG_PRIVILEGES, any_of=True),

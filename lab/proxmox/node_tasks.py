@@ -28,7 +28,7 @@ def list_tasks(call: Call) -> object:
         tasks += call.center.tasks.archive(node, now)
     sees_all = call.rights.check(call.who, f"/nodes/{node}", ("Sys.Audit",), quiet=True)
     found = [task for task in tasks if (sees_all or task.belongs_to(call.who)) and _is_wanted(call, task)]
-    start, limit = int(params.get("start", 0)), int(params.get("limit", 0)) or _DEFAULT_LIMIT
+    start, limit = int(params.get("start", 0)), int(params.get("limit", _DEFAULT_LIMIT))
     return Listing([_listed(task) for task in found[start : start + limit]], len(found))
 
 

@@ -16,7 +16,7 @@ from lab.proxmox.checks import OnPath
 from lab.proxmox.errors import ApiError, wrong_parameters
 from lab.proxmox.guests import GUEST, check_lock, configured_guest, find_guest
 from lab.proxmox.methods import Call, Method
-from lab.proxmox.schema import Schema, boolean, integer, text
+from lab.proxmox.schema import Field, Schema, boolean, integer, text
 
 if TYPE_CHECKING:
     from lab.proxmox.environment import Guest
@@ -269,9 +269,11 @@ _ACTIONS: tuple[tuple[str, Callable[[Call], object], Schema], ...] = (
             "machine": text(optional=True),
             "migratedfrom": text("node", optional=True),
             "migration_network": text(optional=True),
-            "migration_type": text(optional=True),
+            "migration_type": Field(optional=True, enum=("secure", "insecure")),
+            "nets-host-mtu": Field(optional=True, pattern=r"net\d+=\d+(,net\d+=\d+)*"),
             "stateuri": text(optional=True, max_length=128),
-            "targetstorage": text(optional=True),
+            "targetstorage": text(optional=True, listed=True),
+            "with-conntrack-state": boolean(),
         },
     ),
     (

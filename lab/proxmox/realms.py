@@ -66,6 +66,10 @@ class Passwords:
         salt = secrets.token_bytes(16)
         self._stored[f"{user}@{realm}"] = (salt, _hash(salt, password))
 
+    def has(self, userid: str) -> bool:
+        """Whether the user has a stored password."""
+        return userid in self._stored
+
     def matches(self, userid: str, password: str) -> bool:
         """Whether this is the user's password; nobody without a stored one has any."""
         salt, expected = self._stored.get(userid, (b"", b""))

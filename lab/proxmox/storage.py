@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from lab.proxmox.checks import OnPath
 from lab.proxmox.errors import ApiError
-from lab.proxmox.formats import split_list
 from lab.proxmox.guests import NODE
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field, integer, text
@@ -24,8 +23,8 @@ _STORAGE = {"node": NODE, "storage": text("storageid")}
 def list_content(call: Call) -> object:
     """Volumes of a storage; backups that the caller may not use are left out without a word."""
     _require_storage(call)
-    wanted, vmid = split_list(call.params.get("content", "backup")), call.params.get("vmid")
-    if "backup" not in wanted:
+    vmid = call.params.get("vmid")
+    if call.params.get("content", "backup") != "backup":
         return []
     return [
         _described(backup)
@@ -108,7 +107,7 @@ METHODS = (
         list_content,
         {
             **_STORAGE,
-            "content": text("content", optional=True, listed=True),
+            "content": text("content", optional=True),
             "vmid": Field(kind="integer", format="vmid", optional=True, minimum=100, maximum=999_999_999),
         },
         OnPath("/storage/{storage}", ("Datastore.Audit", "Datastore.AllocateSpace"), any_of=True),

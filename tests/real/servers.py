@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 KEYCLOAK_VERSION = "26.7.3"
 _MAVEN_FOLDER = Path(".m2/repository/org/keycloak/keycloak-quarkus-dist")
@@ -80,14 +80,14 @@ def is_required() -> bool:
     return os.environ.get("REQUIRE_REAL", "") not in {"", "0"}
 
 
-def real_server(name: str) -> Path:
+def real_server(name: str, *, kinds: Mapping[str, Kind] = KINDS, required: bool | None = None) -> Path:
     """The program of a real server; without it the calling test is skipped, or fails under REQUIRE_REAL=1."""
-    found = find_server(name)
+    found = kinds[name].find()
     if found is not None:
         used.add(name)
         return found
-    reason = f"no real {name} on this machine ({KINDS[name].install})"
-    if is_required():
+    reason = f"no real {name} on this machine ({kinds[name].install})"
+    if is_required() if required is None else required:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 

@@ -66,7 +66,7 @@ def _check_role_names(merged: Merged) -> None:
 
 def _check_realm(merged: Merged) -> None:
     if merged.entries("realm").get("name") == "master":
-        message = "the master realm holds Keycloak's administrators and is not managed by a policy"
+        message = "the master realm holds Keycloak's administrators: no policy manages it"
         merged.report(value_position(merged.place, ("realm", "name")), message)
 
 

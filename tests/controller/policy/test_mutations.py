@@ -172,7 +172,7 @@ ONE_OF_A_KIND = [
     Mistake("more section", "@@usrs: {}", 'unknown section "usrs"; did you mean "users"?'),
     Mistake("more section", "@@owner: prod", "belongs in policy.yaml"),
     Mistake("more section", "calendars: {fr: [@@2027-13-01]}", "no calendar has"),
-    Mistake("machines extra", "odd: {vmid: @@102}", 'that of "db-01" already'),
+    Mistake("machines extra", "odd: {vmid: @@102}", 'that of "db-01" already', needs="db-01 vmid"),
     Mistake("machines extra", "@@'bad name': {}", "is not a name"),
     Mistake("machines extra", "odd: @@[]", "must be a map"),
     *(Mistake(f"{role} privileges", "@@VM.Audit", "must be a list") for role in ROLES),

@@ -30,6 +30,7 @@ __all__ = ["Head", "Journal", "Memory", "Started", "StoredReceipt"]
 _SKEW_SECONDS = 90
 _COMPACT_AFTER = 4_000
 _KEEP_RECEIPTS = 10_000
+_PRUNE_TOGETHER = 64
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 
@@ -237,7 +238,7 @@ class Journal:
         gone = [nonce for nonce, expiry in memory.seen.items() if expiry + _SKEW_SECONDS < high_water]
         # The clock may stand 90 s behind the mark, and a request's window reaches 90 s beyond its end.
         over = [text for text, until in memory.requests.items() if until + 2 * _SKEW_SECONDS < high_water]
-        if len(gone) + len(over) >= 256:
+        if len(gone) + len(over) >= _PRUNE_TOGETHER:
             self._append({"entry": "pruned", "nonces": sorted(gone), "requests": sorted(over)})
 
     def _append(self, entry: dict[str, Any], also: tuple[str, tuple[Any, ...]] | None = None) -> None:

@@ -45,6 +45,9 @@ class Pace:
     longest_retry: float = 60.0
     repeated: float = 5.0
     """Pause after an answer that brought nothing new: the controller repeats what has no receipt yet."""
+    settle: float = 0.3
+    """Head start of a poll before receipts: one that arrived after a receipt newer than the head it reports
+    would look like a disk that was rolled back."""
     refresh: float = 600.0
     """How old a status may be that polls report; asking more often would keep the executor from leaving."""
 
@@ -102,6 +105,7 @@ class Network:
         self._open: set[str] = set()
         self._confirmed: dict[str, float] = {}
         self._asked_at = float("-inf")
+        self._polled_at = float("-inf")
         self._wake = asyncio.Event()
         self._synced = asyncio.Event()
         self._stored = asyncio.Event()
@@ -148,6 +152,8 @@ class Network:
         if status and (not known or sent_at >= self._asked_at or status.head.seq >= known.head.seq):
             self._tally.status = status
             self._asked_at = time.monotonic()
+            if status.head.seq > self._cursor.stored:
+                self._wake.set()  # also receipts of what did not come through this process
         if answered.error:
             raise AgentError(f"the executor refused: {answered.error}")
         return answered
@@ -174,6 +180,7 @@ class Network:
             wait_seconds=self._pace.poll,
             metrics_address=self._metrics_address,
         )
+        self._polled_at = began
         answer = await self._connected().poll(body)
         self._tally.polled()
         problem = await self._take_trust(answer)
@@ -245,6 +252,7 @@ class Network:
     async def _hand_over(self, envelopes: list[bytes]) -> None:
         receipts = [Receipt.from_payload(parse_envelope(envelope).payload) for envelope in envelopes]
         self._tally.unsent = len(receipts)
+        await asyncio.sleep(self._polled_at + self._pace.settle - time.monotonic())
         stored = set(await self._connected().send_receipts(envelopes))
         for receipt in receipts:
             if receipt.id not in stored:

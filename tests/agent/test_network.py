@@ -21,7 +21,7 @@ from tests.agent.fake_controller import FakeController
 from tests.agent.house import Authority, ExecutorProcess, House, outcome, signing_key
 from tests.real.certificates import make_certificates
 
-PACE = Pace(poll=5, receipts=1.0, first_retry=0.01, longest_retry=0.05, repeated=0.05)
+PACE = Pace(poll=5, receipts=1.0, first_retry=0.01, longest_retry=0.05, repeated=0.05, settle=0.0)
 NOW = 1_700_000_000
 
 
@@ -247,6 +247,18 @@ async def test_trust_that_does_not_hold_stops_no_deliveries(house: House, contro
         await controller.enqueue(house.delivery())
         await controller.wait_until(lambda: controller.receipts)
     assert controller.polls[-1].trust_version == 1
+
+
+async def test_receipts_of_what_was_delivered_by_hand_are_carried_too(
+    house: House, controller: FakeController
+) -> None:
+    await enrolled(house, controller)
+    async with Running(house):
+        await controller.wait_until(lambda: controller.polls)
+        by_hand = await asyncio.to_thread(house.deliver, house.delivery())
+        await controller.enqueue(house.delivery())
+        await controller.wait_until(lambda: len(controller.receipts) == 2)
+    assert controller.receipts[0].action_sha256 == by_hand.action_sha256
 
 
 async def test_junk_does_not_spin(house: House, controller: FakeController) -> None:

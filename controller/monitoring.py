@@ -86,7 +86,12 @@ def _packaged(package: str, folder: str, ending: str) -> list[Traversable]:
 
 
 def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return yaml.dump(value, Dumper=_NoAliases, sort_keys=False, allow_unicode=True)
+
+
+class _NoAliases(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's signature
+        return True
 
 
 def _prometheus(around: Surroundings) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def _prometheus(around: Surroundings) -> dict[str, Any]:
     discovery = {
         "url": f"https://{address.netloc}/sd/prometheus",
         "refresh_interval": "30s",
-        "authorization": {"credentials_file": around.service_discovery_token_file},
+        "authorization": _bearer(around),
         "tls_config": tls,
     }
     return {
@@ -116,11 +121,16 @@ def _prometheus(around: Surroundings) -> dict[str, Any]:
                 "job_name": "steward-controller",
                 "scheme": "https",
                 "tls_config": tls,
-                "authorization": {"credentials_file": around.service_discovery_token_file},
+                "authorization": _bearer(around),
                 "static_configs": [{"targets": [address.netloc]}],
             },
         ],
     }
+
+
+def _bearer(around: Surroundings) -> dict[str, str]:
+    # Prometheus 2.42 leaves the type away in http_sd_configs where it is not written here.
+    return {"type": "Bearer", "credentials_file": around.service_discovery_token_file}
 
 
 def _alertmanager(around: Surroundings) -> dict[str, Any]:

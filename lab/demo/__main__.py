@@ -1,0 +1,96 @@
+"""``make demo``: set the stage, play, invite, and clear up.
+
+``ONCE=1`` ends after the play with exit status 0; ``REAL=1`` uses a real Keycloak. Status 1 at the first step
+that is not what it should be. ``demo.jsonl`` in the current folder holds every step.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.demo.play import act
+from lab.demo.scenery import Scenery
+from lab.demo.stage import Stage, StepFailed
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+RECORD = "demo.jsonl"
+FOLDER = ".demo"
+MARK = "made-by-the-demo"
+
+
+def main() -> int:
+    """0 when every step was what it should be; 1 otherwise."""
+    began = time.monotonic()
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, on_signal)
+    scenery = Scenery(folder=_fresh_folder(Path(FOLDER).absolute()), source=Path.cwd())
+    with Path(RECORD).open("w", encoding="utf-8") as record:
+        stage = Stage(folder=scenery.folder, record=record)
+        try:
+            act(stage, scenery, real_keycloak=os.environ.get("REAL") == "1")
+            stage.console.print(
+                f"\n[green]Every step was what it should be[/] ({time.monotonic() - began:.0f} s)."
+            )
+            _invite(stage, scenery)
+            if os.environ.get("ONCE") != "1":
+                signal.pause()
+        except StepFailed as error:
+            stage.console.print(f"\n[bold red]The demo failed:[/] {error}", markup=True, highlight=False)
+            return 1
+        except KeyboardInterrupt:
+            stage.console.print("\nEnding everything that the demo started.")
+        finally:
+            stage.close()
+            shutil.rmtree(scenery.sockets, ignore_errors=True)
+    return 0
+
+
+def _fresh_folder(folder: Path) -> Path:
+    """An empty folder of the demo's own; only one that an earlier demo made is cleared."""
+    if folder.exists():
+        if not (folder / MARK).exists():
+            raise SystemExit(f"{folder} is there and was not made by the demo; move it away")
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    (folder / MARK).touch()
+    return folder
+
+
+def _invite(stage: Stage, scenery: Scenery) -> None:
+    folder = scenery.folder.name
+    stage.console.rule("Look around", align="left")
+    addresses = {
+        "Status page": f"{scenery.controller_url}/   (its CA: {folder}/controller/state/ca.pem)",
+        "Agent": f"{scenery.agent_url}/metrics",
+        **scenery.addresses,
+        "Record": RECORD,
+    }
+    for name, address in addresses.items():
+        stage.console.print(f"  {name:<13} {address}", highlight=False, soft_wrap=True)
+    stage.console.print(
+        f"\nEdit {folder}/policies/prod/*.yaml in another terminal while this shows what would happen:\n"
+        f"  .venv/bin/steward plan {folder}/policies/prod -c {folder}/controller/controller.yaml --watch\n"
+        "Commit there, and the controller carries it out.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if os.environ.get("ONCE") != "1":
+        stage.console.print("Ctrl-C ends everything.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,379 @@
+"""The play: every scene of the demo in order, as the commands that a person would type."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from lab.demo.surroundings import start_surroundings
+from lab.demo.thief import Thief
+
+if TYPE_CHECKING:
+    from lab.demo.scenery import Scenery
+    from lab.demo.stage import Stage
+
+__all__ = ["act"]
+
+HOST = "demo-host"
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def act(stage: Stage, scenery: Scenery, *, real_keycloak: bool) -> None:
+    """Play everything. Raises StepFailed at the first step that is not what it should be."""
+    _data_centre(stage, scenery, real_keycloak=real_keycloak)
+    _look(stage, scenery)
+    _typo(stage, scenery)
+    _plan_and_apply(stage, scenery)
+    _drift_and_repair(stage, scenery)
+    _agent(stage, scenery)
+    _action(stage, scenery)
+    _thief(stage, scenery)
+    _audit(stage, scenery)
+    start_surroundings(stage, scenery)
+
+
+def _data_centre(stage: Stage, scenery: Scenery, *, real_keycloak: bool) -> None:
+    stage.scene("A data centre: 3 nodes, 40 guests, 200 accounts that years of hand work left behind")
+    folder = scenery.folder / "lab"
+    extra = ("--real-keycloak",) if real_keycloak else ()
+    stage.start(
+        "lab",
+        "steward-lab",
+        "up",
+        "--directory",
+        str(folder),
+        *extra,
+        ready=(folder / "lab.json").exists,
+        proves="Proxmox VE and Keycloak answer",
+    )
+    lab = scenery.lab()
+    kind = "real" if real_keycloak else "simulated"
+    stage.say(
+        f"Keycloak ({kind}): {lab['keycloak']['url']}   Proxmox VE (simulated): {lab['proxmox']['url']}"
+    )
+
+
+def _look(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("What is odd there? Steward reads, and stores nothing")
+    lab = scenery.lab()
+    keycloak, proxmox = lab["keycloak"], lab["proxmox"]
+    stage.run(
+        "steward",
+        "look",
+        "--keycloak",
+        f"{keycloak['url']}/realms/{keycloak['realm']}",
+        "--keycloak-client-id",
+        keycloak["look"]["client_id"],
+        "--keycloak-client-secret-file",
+        keycloak["look"]["client_secret_file"],
+        "--proxmox",
+        proxmox["url"],
+        "--proxmox-token-id",
+        proxmox["look"]["token_id"],
+        "--proxmox-token-file",
+        proxmox["look"]["token_secret_file"],
+        "--ca-file",
+        lab["ca_file"],
+        proves="an unmanaged house is read with accounts that may only read",
+        says=["administrators without a second factor", "guests without an owner", "guests in no backup job"],
+        shown=24,
+    )
+
+
+def _typo(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("The policy is YAML in Git; a typo is caught at its line")
+    scenery.lay_policies()
+    people = scenery.policies / "prod" / "people.yaml"
+    right = people.read_text("utf-8")
+    people.write_text(right.replace("roles: [power-user]", "roles: [powr-user]", 1), encoding="utf-8")
+    line = right[: right.index("roles: [power-user]")].count("\n") + 1
+    stage.run(
+        "steward",
+        "validate",
+        str(scenery.policies / "prod"),
+        expect=1,
+        proves="a role that nobody knows is refused where it stands",
+        says=[f"people.yaml:{line}:", "powr-user", "power-user"],
+    )
+    people.write_text(right, encoding="utf-8")
+    stage.run(
+        "steward",
+        "validate",
+        str(scenery.policies / "prod"),
+        proves="the policy without the typo is accepted",
+    )
+
+
+def _steward(stage: Stage, scenery: Scenery, *command: str, **expected: Any) -> Any:
+    return stage.run("steward", *command, "-c", str(scenery.configuration), **expected)
+
+
+def _plan_and_apply(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("Plan, apply, and nothing is left to do")
+    policy = str(scenery.policies / "prod")
+    controller = str(scenery.configuration.parent)
+    stage.run(
+        "steward",
+        "init",
+        controller,
+        "--address",
+        scenery.controller_url,
+        "--instance",
+        "demo",
+        proves="a controller has keys, a CA and a store of its own",
+    )
+    _steward(
+        stage,
+        scenery,
+        "trust",
+        "init",
+        "--root-key",
+        str(scenery.folder / "root.pem"),
+        proves="hosts have a root to pin",
+    )
+    scenery.write_controller()
+    _steward(
+        stage, scenery, "plan", policy, expect=2, says=["digest"], shown=60, proves="a plan changes nothing"
+    )
+    planned = _steward(
+        stage, scenery, "plan", policy, "--output", "json", expect=2, shown=0, proves="the plan as JSON"
+    ).json()
+    stage.say("Apply exactly the plan that was reviewed, by its digest:")
+    digest = str(planned["digest"])
+    _steward(
+        stage,
+        scenery,
+        "apply",
+        policy,
+        "--digest",
+        digest,
+        "--yes",
+        says=["applied"],
+        shown=80,
+        proves="what was reviewed was applied",
+    )
+    _steward(stage, scenery, "plan", policy, says=["nothing to do"], proves="the second plan is empty")
+
+
+def _drift_and_repair(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("Somebody changes a role by hand; it is reported, then repaired")
+    policy = str(scenery.policies / "prod")
+    scenery.take_role_by_hand("bruno.keller", "maintainer")
+    stage.say("(in Keycloak's console, bruno.keller is made a maintainer)")
+    _steward(
+        stage,
+        scenery,
+        "drift",
+        policy,
+        expect=2,
+        says=["bruno.keller", "maintainer"],
+        proves="a change by hand is reported",
+    )
+    ca = scenery.state / "ca.pem"
+    stage.say("The controller follows the Git repository from now on, and repairs what drifts:")
+    stage.start(
+        "controller",
+        "steward",
+        "serve",
+        "-c",
+        str(scenery.configuration),
+        ready=lambda: scenery.answers(f"{scenery.controller_url}/readyz", ca),
+        proves="the controller is ready",
+    )
+
+    def is_repaired() -> bool:
+        metrics = scenery.read(f"{scenery.controller_url}/metrics", ca_file=ca)
+        applied = [line for line in metrics.splitlines() if line.startswith("steward_reconcile_total")]
+        return any(
+            '"users"' in line and '"applied"' in line and not line.endswith(" 0.0") for line in applied
+        )
+
+    stage.until(is_repaired, "the controller to repair the role")
+    _steward(
+        stage,
+        scenery,
+        "drift",
+        policy,
+        says=["no difference"],
+        proves="what was changed by hand was repaired",
+    )
+
+
+def _agent(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("An agent on this very machine: real metrics")
+    scenery.write_agent()
+    token = _steward(
+        stage, scenery, "host", "enroll", HOST, shown=0, proves="an enrolment token, good once and for a day"
+    )
+    token_file = scenery.folder / "agent" / "token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(token.output.strip().splitlines()[-1] + "\n", encoding="utf-8")
+    configuration = ("--config", str(scenery.agent_configuration))
+    stage.run(
+        "steward-agent",
+        "enroll",
+        *configuration,
+        "--token-file",
+        str(token_file),
+        says=["enrolled"],
+        proves="the host pinned the controller's CA and root",
+    )
+    if scenery.restic:
+        stage.run(
+            "restic",
+            "--quiet",
+            "--repo",
+            str(scenery.folder / "restic"),
+            "--password-file",
+            str(scenery.folder / "agent" / "restic.password"),
+            "init",
+            proves="a local restic repository",
+        )
+    stage.start(
+        "executor",
+        "steward-agent",
+        "executor",
+        *configuration,
+        ready=scenery.socket.exists,
+        proves="the executor listens",
+    )
+    stage.start(
+        "agent",
+        "steward-agent",
+        "run",
+        *configuration,
+        ready=lambda: scenery.answers(f"{scenery.agent_url}/metrics"),
+        proves="the network process serves /metrics",
+    )
+    metrics = scenery.read(f"{scenery.agent_url}/metrics")
+    series = [line for line in metrics.splitlines() if line and not line.startswith("#")]
+    for start in ("node_load1 ", "node_memory_MemAvailable_bytes ", "node_uname_info", "node_time_seconds "):
+        found = next((line for line in series if line.startswith(start)), "")
+        stage.check(f"GET {scenery.agent_url}/metrics", found[:110], holds=bool(found), found=f"no {start}")
+    stage.say(f"{len(series)} series, under the names that node_exporter's dashboards ask for")
+
+
+def _action(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("A signed action, and the host's signed receipt")
+    what: tuple[str, ...]
+    if scenery.restic:
+        what = ("backup.run", "--arg", "set=precious", "--arg", "repository=local")
+    else:
+        stage.say("restic is not installed here, so the action is a ping instead of a backup.")
+        what = ("host.ping",)
+    shown = _steward(
+        stage,
+        scenery,
+        "action",
+        "run",
+        HOST,
+        *what,
+        "--wait",
+        "--output",
+        "json",
+        shown=0,
+        proves=f"{what[0]} ran, once, and its receipt was verified by the controller",
+    ).json()
+    receipt = shown["receipts"][-1]
+    stage.check(
+        "receipt",
+        f"outcome {receipt['outcome']}: {receipt.get('result')}",
+        holds=receipt["outcome"] == "done",
+    )
+    if scenery.restic:
+        stage.run(
+            "restic",
+            "--repo",
+            str(scenery.folder / "restic"),
+            "--password-file",
+            str(scenery.folder / "agent" / "restic.password"),
+            "snapshots",
+            "--compact",
+            says=["1 snapshots"],
+            proves="the snapshot is in the repository",
+        )
+
+
+def _thief(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("The controller's real signing key is stolen")
+    (pem,) = (scenery.state / "keys").glob("signing*.pem")
+    thief = Thief(pem.read_bytes())
+    stage.say(f"The thief holds {pem.name}, key id {thief.keyid[:16]}…, and talks to the host directly.")
+    hosts = _steward(
+        stage, scenery, "host", "list", "--output", "json", shown=0, proves="the host's id"
+    ).json()
+    host_id = hosts[0]["host_id"]
+    ping = _forged(host_id, "host.ping", {}, seq=1000)
+    for number, (title, action, reason) in enumerate(_attempts(host_id)):
+        _deliver(stage, scenery, f"forged-{number}.json", thief.delivery(action), title, reason)
+    stage.say("What the owner allows, the key can order: one ping. But not twice:")
+    delivery = thief.delivery(ping)
+    _deliver(stage, scenery, "forged-ping.json", delivery, "a ping, which every host allows", "")
+    _deliver(stage, scenery, "forged-ping.json", delivery, "the same envelope again", "replayed")
+
+
+def _attempts(host_id: str) -> list[tuple[str, dict[str, Any], str]]:
+    """What the thief tries, the forged action, and the reason that the host must give."""
+    shadow = {"repository": "local", "set": "shadow"}
+    restart = _forged(host_id, "service.restart", {"unit": "ssh"}, seq=1001)
+    year = 365 * 86_400
+    return [
+        ("a service restart, which this host's owner never allowed", restart, "kind_not_allowed"),
+        (
+            "a backup of a path set that the owner never named",
+            _forged(host_id, "backup.run", shadow, seq=1002),
+            "args_not_allowed",
+        ),
+        ("an action for another host", _forged(_ulid(), "host.ping", {}, seq=1003), "wrong_host"),
+        (
+            "an action that is to stay valid for a year",
+            _forged(host_id, "host.ping", {}, seq=1004, seconds=year),
+            "bad_window",
+        ),
+    ]
+
+
+def _deliver(stage: Stage, scenery: Scenery, name: str, delivery: bytes, title: str, reason: str) -> None:
+    file = scenery.folder / name
+    file.write_bytes(delivery)
+    stage.say(f"{title}:")
+    stage.run(
+        "steward-agent",
+        "deliver",
+        "--config",
+        str(scenery.agent_configuration),
+        "--wait",
+        "10",
+        str(file),
+        expect=3 if reason else 0,
+        says=[reason] if reason else ["done"],
+        shown=3,
+        proves=f"{title}: refused, {reason}" if reason else title,
+    )
+
+
+def _forged(host_id: str, kind: str, args: dict[str, str], *, seq: int, seconds: int = 600) -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        "args": args,
+        "expires_at": now + seconds,
+        "host_id": host_id,
+        "id": _ulid(),
+        "issued_at": now,
+        "kind": kind,
+        "not_before": now,
+        "policy_commit": "0" * 40,
+        "seq": seq,
+        "trust_version": 1,
+    }
+
+
+def _ulid() -> str:
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _audit(stage: Stage, scenery: Scenery) -> None:
+    stage.scene("Everything that was written is in one hash chain")
+    _steward(stage, scenery, "audit", "verify", says=["whole"], proves="the audit log verifies")

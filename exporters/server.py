@@ -75,6 +75,8 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         self._task: asyncio.Task[None] | None = None
         self._seen = True
+        self._is_full = False
+        self._is_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server makes nothing else
@@ -95,7 +97,20 @@ class _Connection(asyncio.Protocol):
             self.close()
 
     def eof_received(self) -> bool:
+        self._is_ended = True
         return self._task is not None
+
+    def pause_writing(self) -> None:
+        """A client that asks and does not read gets nothing more until it reads."""
+        self._is_full = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._go_on()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -130,8 +145,15 @@ class _Connection(asyncio.Protocol):
         elif task.exception() is not None:
             logger.error("a request failed", exc_info=task.exception())
             self._send(500, _PLAIN, b"internal error\n", keep_alive=False)
-        elif self._buffer and self._transport is not None:
-            self._next()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._task is not None or self._is_full or self._transport is None or self._transport.is_closing():
+            return
+        self._next()
+        if self._is_ended and self._task is None:
+            self.close()
 
     async def _answer(self, request: Request) -> None:
         keep = request.keep_alive

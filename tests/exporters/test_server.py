@@ -131,6 +131,45 @@ async def test_requests_in_one_packet_are_answered_in_turn(address):
     writer.close()
 
 
+async def test_after_close_nothing_more_is_answered(address):
+    got = await talk(address, CLOSING % (b"GET", b"/healthz") + GET % b"/metrics")
+    assert got.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_client_that_ends_its_side_still_gets_its_answers(address):
+    reader, writer = await connect(address)
+    writer.write(GET % b"/metrics" + GET % b"/healthz")
+    writer.write_eof()
+    got = await reader.read()
+    assert got.count(b"HTTP/1.1 200 ") == 2
+    writer.close()
+
+
+async def test_a_client_that_asks_and_does_not_read_gets_everything_once_it_reads(address):
+    reader, writer = await connect(address)
+    asked = b""
+    while len(asked) < server.LONGEST_HEAD_BYTES - 100:
+        asked += GET % b"/metrics"
+    writer.write(asked)
+    for _ in range(10):
+        assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).startswith(b"HTTP/1.1 200 ")
+    count = asked.count(b"GET")
+    assert [(await answer_of(reader))[0] for _ in range(count)] == [200] * count
+    writer.close()
+
+
+async def test_a_client_that_asks_far_ahead_is_dropped(address):
+    reader, writer = await connect(address)
+    writer.write((GET % b"/metrics") * 10_000)
+
+    async def read_all():
+        return [await answer_of(reader) for _ in range(10_000)]
+
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await read_all()
+    writer.close()
+
+
 async def test_a_request_in_pieces(address):
     reader, writer = await connect(address)
     for byte in GET % b"/healthz":

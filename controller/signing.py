@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from protocol.keys import PublicKey
 
-__all__ = ["ActionSigner", "Order", "UriSigner", "checkpoint_envelope", "new_ulid", "opened_checkpoint"]
+__all__ = [
+    "MAX_VALID_SECONDS",
+    "ActionSigner",
+    "Order",
+    "UriSigner",
+    "checkpoint_envelope",
+    "new_ulid",
+    "opened_checkpoint",
+]
 
 MAX_VALID_SECONDS = 3600
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

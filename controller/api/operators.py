@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from controller.api.problems import Problem, read_body
 from controller.api.site import site_of
-from controller.signing import Order
+from controller.signing import MAX_VALID_SECONDS, Order
 from protocol.errors import BadDocument
 from protocol.kinds import KINDS
 
@@ -33,7 +33,7 @@ class ActionBody(Struct, frozen=True, forbid_unknown_fields=True):
     host: Annotated[str, Meta(max_length=253)]
     kind: Annotated[str, Meta(max_length=64)]
     args: dict[str, Any] = {}
-    valid_seconds: int = 600
+    valid_seconds: Annotated[int, Meta(ge=1, le=MAX_VALID_SECONDS)] = 600
 
 
 def routes() -> list[web.RouteDef]:

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 
-BENCHMARKS = ("scrape", "verify", "apply")
+BENCHMARKS = ("scrape", "verify", "policy", "apply")
 
 
 def main(names: list[str]) -> int:

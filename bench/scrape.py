@@ -96,8 +96,9 @@ def run() -> None:
             _round(contenders)
         for contender in contenders:
             contender.begin()
-        for _ in range(scrapes):
-            _round(contenders)
+        for turn in range(scrapes):
+            first = turn % len(contenders)  # none is always the one that wakes a sleeping processor
+            _round(contenders[first:] + contenders[:first])
         for contender in contenders:
             contender.end()
     _print(contenders, scrapes)
@@ -193,7 +194,7 @@ def _print(contenders: list[Contender], scrapes: int) -> None:
         "ratio",
         "per series",
     )
-    print(f"{'':<44}" + "".join(f"{title:>11}" for title in head))
+    print(f"{'':<56}" + "".join(f"{title:>11}" for title in head))
     for one in contenders:
         each = one.seconds / scrapes
         median = sorted(one.answer_seconds)[len(one.answer_seconds) // 2]
@@ -208,7 +209,7 @@ def _print(contenders: list[Contender], scrapes: int) -> None:
             _ratio(ours.seconds, one.seconds),
             _ratio(ours.seconds / ours.series, one.seconds / one.series),
         )
-        print(f"{one.name:<44}" + "".join(f"{cell:>11}" for cell in cells))
+        print(f"{one.name:<56}" + "".join(f"{cell:>11}" for cell in cells))
 
 
 def _ratio(ours: float, theirs: float) -> str:

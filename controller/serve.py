@@ -262,6 +262,7 @@ class Service:
         await site.call(site.store.audit.keep_checkpoint, head, at=now, envelope=envelope)
         site.situation.checkpoint, site.situation.checkpoint_seq = envelope, head.seq
         self._checkpoint_at = now
+        site.wakeups.ring("status")
 
 
 def _short(path: Path) -> str:

@@ -43,5 +43,6 @@ class Alarm:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Ring no more."""
-        self._scheduler.shutdown(wait=False)
+        """Ring no more; harmless where it never began."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)

@@ -55,7 +55,7 @@ def _guest(machine: str, policy: Policy, context: Context, resources: ProxmoxRes
         return by_vmid[vmid]
     meant = did_you_mean(machine, [*here, *(guest.name for guest in resources.guests)])
     question = f"; did you mean {quoted(meant)}?" if meant and meant != machine else ""
-    raise NotThere(f"no one guest is {quoted(machine)} on {cluster_of(context)}{question}")
+    raise NotThere(f"not exactly one guest is {quoted(machine)} on {cluster_of(context)}{question}")
 
 
 def _declared(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -203,3 +206,34 @@ def test_a_live_server_and_the_lines_of_the_policy(tmp_path):
     assert bo.notes == ("the account bo@keycloak is disabled: it can do nothing",)
     with pytest.raises(NotThere, match='did you mean "web-01"'):
         explain_assignment("bo", "wep-01", policy, context, access=access, resources=resources)
+
+
+def test_on_the_command_line(tmp_path):
+    folder = tmp_path / "prod"
+    folder.mkdir()
+    (folder / "policy.yaml").write_bytes(POLICY)
+    with proxmox_lab(tmp_path, populate=populate) as lab:
+        (tmp_path / "secret").write_text(lab.token_secret)
+        connection = {
+            "url": lab.url,
+            "ca_file": str(lab.ca_file),
+            "token_id": lab.token_id,
+            "token_secret_file": "secret",
+        }
+        settings = {"owners": ["prod"], "proxmox": {"par1": connection}}
+        (tmp_path / "controller.yaml").write_text(json.dumps(settings))
+        shown = steward(tmp_path, "explain", "ada", "web-01", "prod", "--output", "json")
+        table = steward(tmp_path, "explain", "ada", "web-01", "prod")
+        unknown = steward(tmp_path, "explain", "ada", "web-09", "prod")
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout)
+    assert [one["privilege"] for one in found["privileges"]] == ["VM.Audit", "VM.PowerMgmt"]
+    assert found["privileges"][0]["by"][0]["source"] == "prod/policy.yaml:10:14"
+    assert table.stdout.startswith("ada@keycloak on proxmox:par1 /vms/101: 2 privileges")
+    assert unknown.returncode == 1
+    assert 'did you mean "web-01"?' in unknown.stderr
+
+
+def steward(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from controller.cli.main import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)

@@ -283,7 +283,7 @@ def keycloak_standing(reader: KeycloakReader, *, is_own_realm: bool) -> Standing
         return Standing(ourselves=ourselves)
     missing = [
         f"view-{thing} of the realm {reader.realm_name}"
-        for thing in ("realm", "users")
+        for thing in ("realm", "users", "clients")
         if not rights.roles & {f"view-{thing}", f"manage-{thing}"}
     ]
     return Standing(tuple(missing), ourselves)

@@ -149,7 +149,7 @@ class Configuration(Section):
     def of(cls, settings: Mapping[str, Any]) -> Self:
         """A configuration that stands in no file; its paths are absolute. Raises ConfigurationError."""
         try:
-            return cls.model_validate(settings)
+            return cls.model_validate(_copied(dict(settings)))
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
             raise ConfigurationError("\n".join(lines)) from None

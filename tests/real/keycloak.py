@@ -84,7 +84,7 @@ def running_keycloak(source: Path, folder: Path, *, heap: str = "1g") -> Iterato
     home = built_keycloak(source)
     files = make_certificates(folder)
     https, plain, management = free_port(), free_port(), free_port()
-    argv = [
+    argv: list[str | Path] = [
         home / "bin" / "kc.sh",
         "start",
         "--optimized",

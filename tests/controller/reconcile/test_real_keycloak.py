@@ -1,0 +1,162 @@
+"""Whole passes against a real Keycloak: its admin events say what was written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controller.app import Controller
+from controller.clients.keycloak_connection import KeycloakAccess
+from controller.clients.keycloak_writer import KeycloakWriter
+from controller.config import Configuration
+from controller.keycloak_values import KeycloakUser, RolePatch
+from controller.plan.change import Result
+from tests.controller.stage import SMALL, policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from controller.plan.change import Outcome
+    from controller.policy.model import Policy
+    from tests.real.keycloak import RunningKeycloak
+
+ROOT = Path(__file__).parents[3]
+REALM = "passes"
+POLICY = SMALL.replace("acme", REALM)
+
+
+@pytest.fixture(scope="module")
+def folder(real_keycloak: RunningKeycloak, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("controller")
+    keycloak = {"url": real_keycloak.url, "username": real_keycloak.username, "password_file": "password"}
+    if real_keycloak.ca_file:
+        keycloak["ca_file"] = str(real_keycloak.ca_file)
+    settings = {"owners": ["prod"], "data": "state", "keycloak": keycloak}
+    (home / "controller.yaml").write_text(json.dumps(settings))
+    (home / "password").write_text(real_keycloak.password)
+    return home
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Controller]:
+    with Controller(Configuration.load(folder / "controller.yaml", {})) as controller:
+        yield controller
+
+
+@contextmanager
+def by_hand(server: RunningKeycloak, realm: str = REALM) -> Iterator[KeycloakWriter]:
+    """Somebody who works past the policy."""
+    access = KeycloakAccess(
+        server.url, username=server.username, password=server.password, ca_file=server.ca_file
+    )
+    with KeycloakWriter(access, realm) as writer:
+        yield writer
+
+
+def applied(folder: Path, policy: Policy) -> list[Outcome]:
+    with opened(folder) as controller, controller.lease("test") as lease:
+        return controller.apply(controller.plan(policy), actor="test", term=lease.term)
+
+
+def test_apply_then_nothing_to_do_then_drift_then_repair(real_keycloak, folder):
+    policy = policy_of(POLICY)
+    assert {outcome.result for outcome in applied(folder, policy)} == {Result.APPLIED}
+    with opened(folder) as controller:
+        assert controller.plan(policy).plan.is_empty
+    with by_hand(real_keycloak) as server:
+        events = server.admin_events()
+        assert applied(folder, policy) == []
+        assert server.admin_events() == events
+        viewer = server.role("viewer")
+        server.update_role(viewer.id, RolePatch(description="by hand"))
+        jo = server.find_user("jo")
+        server.revoke(jo.id, ["power-user"])
+        server.create_users([KeycloakUser("stranger", email="stranger@example.org")])
+        with opened(folder) as controller:
+            planned = controller.plan(policy).plan
+        assert [(change.key, change.changed) for change in planned.changes] == [
+            ("viewer", ("description",)),
+            ("jo", ("roles",)),
+        ]
+        assert {outcome.result for outcome in applied(folder, policy)} == {Result.APPLIED}
+        assert server.role("viewer").description == "may look"
+        assert server.members(["power-user"])["power-user"] == {jo.id}
+        assert server.find_user("stranger").enabled
+
+
+def test_what_is_there_already_is_adopted_whole(real_keycloak, folder):
+    text = (
+        "realm: {name: adopted}\nroles: {viewer: {adopt: true}}\nusers: {jo: {roles: [viewer], adopt: true}}"
+    )
+    with by_hand(real_keycloak, "adopted") as server:
+        from controller.keycloak_values import KeycloakRealm, KeycloakRole
+
+        server.create_realm(KeycloakRealm("adopted"))
+        server.create_role(KeycloakRole("viewer", description="theirs"))
+        theirs = KeycloakUser("jo", email="jo@example.org", roles=frozenset({"viewer"}))
+        before = server.create_users([theirs]).ids["jo"]
+        assert {outcome.result for outcome in applied(folder, policy_of(text))} == {Result.APPLIED}
+        after = server.user(before)
+        assert (after.owner, after.email) == ("prod", "jo@example.org")
+        assert server.role("viewer").description == "theirs"
+    with opened(folder) as controller:
+        assert controller.plan(policy_of(text)).plan.is_empty
+
+
+def test_a_vanished_name_is_disabled_and_stays_so(real_keycloak, folder):
+    policy = POLICY.replace(REALM, "vanishing")
+    applied(folder, policy_of(policy))
+    shorter = "\n".join(line for line in policy.splitlines() if " al:" not in line)
+    assert {outcome.result for outcome in applied(folder, policy_of(shorter))} == {Result.APPLIED}
+    with by_hand(real_keycloak, "vanishing") as server:
+        al = server.find_user("al")
+        assert not al.enabled
+        assert al.vanished
+    with opened(folder) as controller:
+        assert controller.plan(policy_of(shorter)).plan.is_empty
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_any_prefix_leaves_the_rest(folder, cut, real_keycloak):
+    policy = policy_of(POLICY.replace(REALM, f"prefix{cut}"))
+    with opened(folder) as controller:
+        whole = controller.plan(policy).plan
+        controller.applier(policy).apply(replace(whole, changes=whole.changes[:cut]))
+    with opened(folder) as controller:
+        left = controller.plan(policy).plan.changes
+    assert [change.essence() for change in left] == [change.essence() for change in whole.changes[cut:]]
+
+
+def test_a_process_killed_in_the_middle_is_converged_by_the_next(folder, real_keycloak):
+    people = "\n".join(f"  user{n}: {{email: user{n}@example.org, roles: [viewer]}}" for n in range(1100))
+    text = f"realm: {{name: killed}}\nroles: {{viewer: {{}}}}\nusers:\n{people}\n"
+    policies = folder / "policies"
+    policies.mkdir()
+    (policies / "policy.yaml").write_text("version: 1\nowner: prod\n")
+    (policies / "all.yaml").write_text(text)
+    killed = subprocess.Popen(
+        [sys.executable, "-c", "from controller.cli.main import main; main()", "apply", "policies", "--yes"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert killed.stderr is not None
+    killed.stderr.readline()  # the first word of progress: something was written
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    # The server may still be at work on the request that the process left behind: what it makes meanwhile
+    # ends as a conflict here, and the pass after has nothing left to do.
+    with opened(folder) as controller, controller.lease("test") as lease:
+        controller.apply(controller.plan(policy_of(text)), actor="test", term=lease.term)
+        assert controller.plan(policy_of(text)).plan.is_empty

@@ -167,6 +167,9 @@ def _add_deliver(commands: "_Commands") -> None:
     parser.add_argument(
         "--wait", type=float, default=60.0, metavar="SECONDS", help="wait so long for the receipt"
     )
+    parser.add_argument(
+        "--output", choices=("text", "json"), default="text", help="how to print it (default text)"
+    )
     parser.set_defaults(run=_deliver)
 
 
@@ -270,7 +273,8 @@ def _export(arguments: argparse.Namespace) -> int:
 def _deliver(arguments: argparse.Namespace) -> int:
     from agent import local
 
-    return local.deliver(arguments.config, _read(arguments.file, 1 << 20), arguments.wait)
+    delivery = _read(arguments.file, 1 << 20)
+    return local.deliver(arguments.config, delivery, arguments.wait, as_json=arguments.output == "json")
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ __all__ = ["deliver", "status", "trust_install", "trust_show"]
 _DONE, _FAILED, _REFUSED = 0, 1, 3
 
 
-def deliver(config: Path, delivery: bytes, wait_seconds: float) -> int:
+def deliver(config: Path, delivery: bytes, wait_seconds: float, *, as_json: bool) -> int:
     """Hand a delivery to the executor; print what it says and the receipt; return the exit status."""
     loaded = load(config, os.environ)
     answered = ask(Path(loaded.settings.socket), verbs.Deliver(delivery, wait_seconds))
@@ -35,11 +35,28 @@ def deliver(config: Path, delivery: bytes, wait_seconds: float) -> int:
     for envelope in answered.receipts:
         receipt = Receipt.from_payload(parse_envelope(envelope).payload)
         said["receipt"] = msgspec.to_builtins(receipt)
-    _print(said)
+    outcome = said.get("receipt", {}).get("outcome", "")
+    if as_json:
+        _print(said)
+    else:
+        sys.stdout.write(_sentence(answered, said.get("receipt", {})) + "\n")
     if answered.state == "refused":
         return _REFUSED
-    outcome = said.get("receipt", {}).get("outcome", "")
     return {"done": _DONE, "refused": _REFUSED, "expired": _REFUSED}.get(outcome, _FAILED)
+
+
+def _sentence(answered: verbs.Answered, receipt: dict[str, Any]) -> str:
+    """What happened, for people: the ending, why, and which receipt proves it."""
+    reason = answered.reason or receipt.get("reason", "")
+    ending = receipt.get("outcome") or answered.state
+    parts = [f"{ending}: {reason}" if reason else ending]
+    if answered.detail:
+        parts.append(answered.detail)
+    if receipt.get("result"):
+        parts.append(", ".join(f"{name} {value}" for name, value in receipt["result"].items()))
+    if receipt:
+        parts.append(f"receipt {receipt['seq']} of host {receipt['host_id']}")
+    return "\n  ".join(parts)
 
 
 def status(config: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ def _typo(stage: Stage, scenery: Scenery) -> None:
     stage.run(
         "steward",
         "validate",
-        str(scenery.policies / "prod"),
+        scenery.policy,
         expect=1,
         proves="a role that nobody knows is refused where it stands",
         says=[f"people.yaml:{line}:", "powr-user", "power-user"],
@@ -100,19 +101,19 @@ def _typo(stage: Stage, scenery: Scenery) -> None:
     stage.run(
         "steward",
         "validate",
-        str(scenery.policies / "prod"),
+        scenery.policy,
         proves="the policy without the typo is accepted",
     )
 
 
 def _steward(stage: Stage, scenery: Scenery, *command: str, **expected: Any) -> Any:
-    return stage.run("steward", *command, "-c", str(scenery.configuration), **expected)
+    return stage.run("steward", *command, "-c", os.path.relpath(scenery.configuration), **expected)
 
 
 def _plan_and_apply(stage: Stage, scenery: Scenery) -> None:
     stage.scene("Plan, apply, and nothing is left to do")
-    policy = str(scenery.policies / "prod")
-    controller = str(scenery.configuration.parent)
+    policy = scenery.policy
+    controller = os.path.relpath(scenery.configuration.parent)
     stage.run(
         "steward",
         "init",
@@ -158,7 +159,7 @@ def _plan_and_apply(stage: Stage, scenery: Scenery) -> None:
 
 def _drift_and_repair(stage: Stage, scenery: Scenery) -> None:
     stage.scene("Somebody changes a role by hand; it is reported, then repaired")
-    policy = str(scenery.policies / "prod")
+    policy = scenery.policy
     scenery.take_role_by_hand("bruno.keller", "maintainer")
     stage.say("(in Keycloak's console, bruno.keller is made a maintainer)")
     _steward(
@@ -177,7 +178,7 @@ def _drift_and_repair(stage: Stage, scenery: Scenery) -> None:
         "steward",
         "serve",
         "-c",
-        str(scenery.configuration),
+        os.path.relpath(scenery.configuration),
         ready=lambda: scenery.answers(f"{scenery.controller_url}/readyz", ca),
         proves="the controller is ready",
     )

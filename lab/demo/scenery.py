@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -46,6 +47,11 @@ class Scenery:
     def policies(self) -> Path:
         """The policy repository of the demo: a Git work tree that the controller follows."""
         return self.folder / "policies"
+
+    @property
+    def policy(self) -> str:
+        """The environment's folder as a person would type it."""
+        return os.path.relpath(self.policies / "prod")
 
     @property
     def configuration(self) -> Path:

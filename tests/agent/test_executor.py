@@ -342,17 +342,22 @@ def test_under_socket_activation_it_answers_and_leaves_when_idle(house: House) -
 
 
 def test_deliver_by_hand_tells_the_receipt(house: House, executor: ExecutorProcess) -> None:
-    def run(delivery: bytes) -> tuple[int, dict[str, object]]:
+    def run(delivery: bytes, *options: str) -> tuple[int, str]:
         done = subprocess.run(
-            (sys.executable, "-m", "agent.cli", "deliver", "--config", str(house.config), "-"),
+            (sys.executable, "-m", "agent.cli", "deliver", "--config", str(house.config), *options, "-"),
             input=delivery,
             capture_output=True,
             check=False,
         )
-        return done.returncode, json.loads(done.stdout)
+        return done.returncode, done.stdout.decode()
 
-    delivery = house.delivery()
-    status, said = run(delivery)
-    assert (status, said["state"]) == (0, "accepted")
-    status, said = run(delivery)
-    assert (status, said["reason"]) == (3, "replayed")
+    first, second = house.delivery(), house.delivery()
+    status, said = run(first, "--output", "json")
+    assert (status, json.loads(said)["state"]) == (0, "accepted")
+    status, said = run(second)
+    assert (status, said.splitlines()[0]) == (0, "done")
+    assert f"receipt 2 of host {house.host_id}" in said
+    status, said = run(first, "--output", "json")
+    assert (status, json.loads(said)["reason"]) == (3, "replayed")
+    status, said = run(second)
+    assert (status, said.splitlines()[0]) == (3, "refused: replayed")

@@ -5,7 +5,10 @@ Symbolic links are followed only where they stay inside the repository; nothing 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +18,6 @@ from controller.policy.position import SourcePosition
 from controller.policy.problems import PolicyErrors, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from controller.policy.model import Policy
 
 __all__ = ["load", "read_folder", "repository"]
@@ -25,12 +26,20 @@ __all__ = ["load", "read_folder", "repository"]
 def load(folder: Path) -> Policy:
     """Read, unite and check the policy in `folder`; positions show paths as `folder` was given.
 
-    Raises PolicyErrors, also where the folder is not there or cannot be read.
+    Raises PolicyErrors, also for what cannot be read: a folder that is hidden from us must not look empty.
     """
     top = repository(folder)
     root = folder.resolve().relative_to(top).as_posix()
-    files = read_folder(top, "" if root == "." else root)
-    return parse(files, root, prefix=_prefix(folder, root))
+    prefix = _prefix(folder, root)
+    problems: list[Problem] = []
+    files = read_folder(top, "" if root == "." else root, prefix, problems)
+    try:
+        policy = parse(files, root, prefix=prefix)
+    except PolicyErrors as errors:
+        raise PolicyErrors([*errors.problems, *problems]) from None
+    if problems:
+        raise PolicyErrors(problems)
+    return policy
 
 
 def repository(folder: Path) -> Path:
@@ -42,53 +51,84 @@ def repository(folder: Path) -> Path:
     return resolved.parent
 
 
-def read_folder(top: Path, root: str) -> dict[str, bytes]:
-    """The files of the folder `root` and of the folders that it extends, by path below `top`."""
-    files: dict[str, bytes] = {}
+def read_folder(top: Path, root: str, prefix: str, problems: list[Problem]) -> dict[str, bytes]:
+    """The files of the folder `root` and of the folders that it extends, by path below `top`.
+
+    What is not read, and why, is added to `problems`, with `prefix` before each path.
+    """
+    reader = _Reader(top, prefix, problems)
     waiting, seen = [root], set[str]()
     while waiting:
         folder = waiting.pop()
         if folder in seen or folder.startswith(("..", "/")):
             continue
         seen.add(folder)
-        files.update(_read_files(top, top / folder))
+        reader.read(top / folder)
         settings = f"{folder}/{SETTINGS_FILE}" if folder else SETTINGS_FILE
-        if settings in files:
-            document = read_document(files[settings], settings)
+        if settings in reader.files:
+            document = read_document(reader.files[settings], settings)
             waiting.extend(base for base, _ in bases(document, folder))
-    return files
+    return reader.files
 
 
-def _read_files(top: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
-    left = MAX_FOLDER_BYTES + 1
-    for path in _walk(top, folder):
-        name = path.relative_to(top).as_posix()
-        try:
-            with path.open("rb") as stream:
-                data = stream.read(min(MAX_FILE_BYTES + 1, left))
-        except OSError as error:
-            raise _unreadable(name, error) from error
-        left -= len(data)
-        yield name, data
-        if left <= 0:
+@dataclass
+class _Reader:
+    """Reads files below `top` and follows no link out of it."""
+
+    top: Path
+    prefix: str
+    problems: list[Problem]
+    files: dict[str, bytes] = field(default_factory=dict)
+    _seen: set[Path] = field(default_factory=set)
+
+    def read(self, folder: Path) -> None:
+        """Read the files below `folder` that end in .yaml or .yml; one that is not there has none."""
+        for parent, folders, names in os.walk(folder, followlinks=True, onerror=self._no_folder):
+            here = Path(parent)
+            if not self._is_new(here):
+                folders.clear()
+                continue
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if name.endswith((".yaml", ".yml")) and not name.startswith("."):
+                    self._read_file(here / name)
+
+    def _is_new(self, folder: Path) -> bool:
+        real = folder.resolve()
+        if not real.is_relative_to(self.top):
+            self._problem(folder, "a link out of the repository is not followed")
+            return False
+        is_new = real not in self._seen
+        self._seen.add(real)
+        return is_new
+
+    def _read_file(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.top):
+            self._problem(path, "a link out of the repository is not followed")
             return
+        left = MAX_FOLDER_BYTES + 1 - sum(map(len, self.files.values()))
+        try:
+            self.files[self._name(path)] = _content(path, max(0, min(MAX_FILE_BYTES + 1, left)))
+        except OSError as error:
+            self._problem(path, f"cannot be read: {error.strerror or type(error).__name__}")
+
+    def _no_folder(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            self._problem(Path(error.filename), f"cannot be read: {error.strerror}")
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.top).as_posix()
+
+    def _problem(self, path: Path, message: str) -> None:
+        self.problems.append(Problem(SourcePosition(self.prefix + self._name(path), 1, 1), message))
 
 
-def _walk(top: Path, folder: Path) -> Iterator[Path]:
-    """Files below `folder` that end in .yaml or .yml, each reached without leaving `top`."""
-    seen: set[Path] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        here = Path(parent)
-        real = here.resolve()
-        if real in seen or not real.is_relative_to(top):
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = here / name
-            if path.suffix in {".yaml", ".yml"} and path.is_file() and path.resolve().is_relative_to(top):
-                yield path
+def _content(path: Path, limit: int) -> bytes:
+    """At most `limit` bytes of a regular file; opened without waiting, as a pipe would never end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return stream.read(limit)
 
 
 def _prefix(folder: Path, root: str) -> str:
@@ -104,8 +144,3 @@ def _prefix(folder: Path, root: str) -> str:
     else:
         shown = os.path.relpath(folder.resolve().parents[parts - 1] if parts else folder.resolve())
     return "" if shown == "." else shown.rstrip("/") + "/"
-
-
-def _unreadable(name: str, error: OSError) -> PolicyErrors:
-    why = error.strerror or type(error).__name__
-    return PolicyErrors([Problem(SourcePosition(name, 1, 1), f"cannot be read: {why}")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import chdir
 from pathlib import Path
 
@@ -249,11 +250,33 @@ def test_nothing_outside_of_the_repository_is_read(tmp_path):
     (repository / "prod" / "folder").symlink_to(outside / "deep")
     (repository / "prod" / "inside").symlink_to(repository / "shared")
     (repository / "prod" / "loop").symlink_to(repository / "prod")
+    (repository / "prod" / "gone.yaml").symlink_to(repository / "nowhere.yaml")
     with pytest.raises(PolicyErrors) as caught:
         load(repository / "prod")
-    assert "extends leads out of the repository" in str(caught.value)
-    (repository / "prod" / "policy.yaml").write_text(POLICY)
-    assert sorted(load(repository / "prod").users) == ["ada"]
+    prod = repository / "prod"
+    assert str(caught.value).splitlines() == [
+        f"{prod}/folder:1:1: a link out of the repository is not followed",
+        f"{prod}/gone.yaml:1:1: cannot be read: No such file or directory",
+        f"{prod}/link.yaml:1:1: a link out of the repository is not followed",
+        f"{prod}/policy.yaml:3:11: extends leads out of the repository",
+    ]
+    for name in ("folder", "gone.yaml", "link.yaml"):
+        (prod / name).unlink()
+    (prod / "policy.yaml").write_text(POLICY)
+    assert sorted(load(prod).users) == ["ada"]
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "file").write_text(POLICY)
+    with pytest.raises(PolicyErrors, match="cannot be read: Not a directory"):
+        load(tmp_path / "file")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    write(tmp_path, {"prod/policy.yaml": POLICY})
+    os.mkfifo(tmp_path / "prod" / "pipe.yaml")
+    with pytest.raises(PolicyErrors, match=r"pipe\.yaml:1:1: cannot be read: not a regular file"):
+        load(tmp_path / "prod")
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller.policy.document import MAX_DEPTH, MAX_FILE_BYTES, MAX_PROBLEMS, pure_parser, read_document
 from controller.policy.places import key_position, value_position
+
+STEADY = settings(max_examples=300, deadline=None, derandomize=True)
 
 CORE_SCHEMA = {
     "on": "on",
@@ -143,6 +145,7 @@ LINES = st.lists(
 ).map("\n".join)
 
 
+@STEADY
 @given(LINES)
 @example("a: >\n x\n\n y\n")
 @example("? a\n: b\n")
@@ -155,6 +158,7 @@ def test_both_parsers_read_the_same(text):
         assert fast.problems == pure.problems
 
 
+@STEADY
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(data):
     read_document(data, "a.yaml")

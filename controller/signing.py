@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_VALID_SECONDS",
     "ActionSigner",
+    "BadOrderError",
     "Order",
     "UriSigner",
     "checkpoint_envelope",
@@ -71,6 +72,10 @@ class UriSigner:
         return bytes.fromhex(self._signer.sign(data).signature)
 
 
+class BadOrderError(ControllerError):
+    """What was asked for is no action: no such kind, arguments that it does not take, or too long a life."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What an operator or a schedule wants done on one host."""
@@ -94,10 +99,10 @@ class ActionSigner:
     def sign(self, order: Order, *, action_id: str, seq: int, now: int) -> SignedAction:
         """The action for `order`, valid from now.
 
-        Raises ControllerError for one that is valid for over an hour.
+        Raises BadOrderError for one that is valid for over an hour.
         """
         if not 0 < order.valid_seconds <= MAX_VALID_SECONDS:
-            raise ControllerError(f"an action is valid for 1 to {MAX_VALID_SECONDS} seconds")
+            raise BadOrderError(f"an action is valid for 1 to {MAX_VALID_SECONDS} seconds")
         action = Action(
             args=dict(order.args),
             expires_at=now + order.valid_seconds,

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from controller.api.problems import Problem, read_body
 from controller.api.site import site_of
-from controller.signing import MAX_VALID_SECONDS, Order
+from controller.signing import MAX_VALID_SECONDS, BadOrderError, Order
 from protocol.errors import BadDocument
 from protocol.kinds import KINDS
 
@@ -47,12 +47,17 @@ def routes() -> list[web.RouteDef]:
 def checked_order(body: ActionBody, host_id: str) -> Order:
     """The order for a host.
 
-    Raises BadDocument for a kind that does not exist or arguments that it does not take.
+    Raises BadOrderError for a kind that does not exist or arguments that it does not take.
     """
     kind = KINDS.get(body.kind)
     if kind is None:
-        raise BadDocument(f"no kind of action is called {body.kind!r}; there are {', '.join(sorted(KINDS))}")
-    kind.parse_args(body.args)
+        raise BadOrderError(
+            f"no kind of action is called {body.kind!r}; there are {', '.join(sorted(KINDS))}"
+        )
+    try:
+        kind.parse_args(body.args)
+    except BadDocument as error:
+        raise BadOrderError(str(error)) from error
     return Order(host_id, body.kind, body.args, body.valid_seconds)
 
 

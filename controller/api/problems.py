@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from controller.errors import ControllerError, NotThere, Refused, TransientError
+from controller.signing import BadOrderError
 from protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _of_error(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, ProtocolError):
         return _answer(400, "malformed", str(error))
     status = 500
-    for kind, meant in ((NotThere, 404), (Refused, 409), (TransientError, 503)):
+    for kind, meant in ((NotThere, 404), (BadOrderError, 400), (Refused, 409), (TransientError, 503)):
         if isinstance(error, kind):
             status = meant
     _log.warning("request failed", path=request.path, status=status, error=str(error))

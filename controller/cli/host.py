@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.cli.plan import Config, Output, Printed
+from controller.errors import ControllerError
 
 if TYPE_CHECKING:
     from controller.store import Host
@@ -38,6 +39,7 @@ def enroll(
     from controller.cli.printing import actor, open_configuration, open_store
     from controller.service import data_folder
     from protocol.enrolment import EnrolmentToken
+    from protocol.errors import BadToken
 
     configuration = open_configuration(config)
     data = data_folder(configuration)
@@ -50,7 +52,10 @@ def enroll(
         secret=secret.hex(),
     )
     line = token.encode()
-    EnrolmentToken.parse(line)  # a name that no agent would take is refused here, before anything is stored
+    try:
+        EnrolmentToken.parse(line)  # a name that no agent would take is refused before anything is stored
+    except BadToken as error:
+        raise ControllerError(f"{name!r} is no name for a host: letters, digits, '.', '_', '-'") from error
     with contextlib.closing(open_store(configuration)) as store:
         store.hosts.allow(
             hashlib.sha256(secret).hexdigest(),

@@ -166,8 +166,10 @@ def _removed(observed: SeenUsers, name: str, before: Fields, after: Fields | Non
 
 def _vanishing(name: str, user: User, observed: SeenUsers, context: Context) -> Change | None:
     """The next step for somebody whom the policy no longer names: disabled today, deleted after the wait."""
-    if user.enabled or not user.vanished:
-        after = replace(user, enabled=False, vanished=user.vanished or context.today.isoformat())
+    since = _day(user.vanished)
+    if user.enabled or since is None:
+        # Whoever enabled the account since may need it: the wait begins anew.
+        after = replace(user, enabled=False, vanished=context.today.isoformat())
         return update(
             context.system,
             SECTION,
@@ -179,9 +181,17 @@ def _vanishing(name: str, user: User, observed: SeenUsers, context: Context) -> 
             object_id=user.object_id,
             removals=_removed(observed, name, user.fields(), after.fields()),
         )
-    if date.fromisoformat(user.vanished) + timedelta(days=context.delete_after_days) <= context.today:
+    if since + timedelta(days=context.delete_after_days) <= context.today:
         return _deletion(name, user, observed, context, f"user vanished from the policy on {user.vanished}")
     return None
+
+
+def _day(text: str) -> date | None:
+    """The day that the mark says; None where it says none, or something that is no day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _deletion(name: str, user: User, observed: SeenUsers, context: Context, reason: str) -> Change:

@@ -43,7 +43,7 @@ def _keycloak() -> Path | None:
     """An unpacked distribution named by the operator, or the archive that Maven keeps; both need Java."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         return None
-    home = os.environ.get("STEWARD_KEYCLOAK_HOME")
+    home = os.environ.get("STEWARD_TEST_KEYCLOAK_HOME")
     if home:
         return Path(home) if (Path(home) / "bin" / "kc.sh").is_file() else None
     archive = Path.home() / _MAVEN_FOLDER / KEYCLOAK_VERSION / f"keycloak-quarkus-dist-{KEYCLOAK_VERSION}.zip"

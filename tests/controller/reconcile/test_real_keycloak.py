@@ -160,3 +160,44 @@ def test_a_process_killed_in_the_middle_is_converged_by_the_next(folder, real_ke
     with opened(folder) as controller, controller.lease("test") as lease:
         controller.apply(controller.plan(policy_of(text)), actor="test", term=lease.term)
         assert controller.plan(policy_of(text)).plan.is_empty
+
+
+READING = ("view-realm", "view-users", "view-clients")
+WRITING = (*READING, "manage-realm", "manage-users")
+
+
+def service_account(server: KeycloakWriter, name: str, rights: tuple[str, ...]) -> None:
+    """A client with a service account in the realm that has exactly these rights; its secret is its name."""
+    body = {"clientId": name, "secret": name, "serviceAccountsEnabled": True, "publicClient": False}
+    server._send("POST", f"{server._base}/clients", body)
+    account = server.find_user(f"service-account-{name}")
+    (management,) = server._read("/clients", list[dict], clientId="realm-management")
+    roles = [server._read(f"/clients/{management['id']}/roles/{right}", dict) for right in rights]
+    server._send("POST", f"{server._base}/users/{account.id}/role-mappings/clients/{management['id']}", roles)
+
+
+def test_the_rights_that_the_documentation_names_are_enough(real_keycloak, folder, tmp_path):
+    policy = policy_of(POLICY.replace(REALM, "rights"))
+    with by_hand(real_keycloak, "rights") as server:
+        from controller.keycloak_values import KeycloakRealm
+
+        server.create_realm(KeycloakRealm("rights"))
+        service_account(server, "reader", READING)
+        service_account(server, "writer", WRITING)
+    settings = json.loads((folder / "controller.yaml").read_text())
+    for name in ("reader", "writer"):
+        (tmp_path / f"{name}.secret").write_text(name)
+        account = {"auth_realm": "rights", "client_id": name, "client_secret_file": f"{name}.secret"}
+        kept = {key: settings["keycloak"][key] for key in ("url", "ca_file") if key in settings["keycloak"]}
+        (tmp_path / f"{name}.yaml").write_text(json.dumps({**settings, "keycloak": {**kept, **account}}))
+    with Controller(Configuration.load(tmp_path / "reader.yaml", {})) as reader:
+        planned = reader.plan(policy)
+        assert planned.plan.unobserved == ()
+    with (
+        Controller(Configuration.load(tmp_path / "writer.yaml", {})) as writer,
+        writer.lease("test") as lease,
+    ):
+        outcomes = writer.apply(writer.plan(policy), actor="test", term=lease.term)
+        assert [outcome.reason for outcome in outcomes if outcome.result is not Result.APPLIED] == []
+    with Controller(Configuration.load(tmp_path / "reader.yaml", {})) as reader:
+        assert reader.plan(policy).plan.is_empty

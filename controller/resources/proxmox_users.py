@@ -173,7 +173,8 @@ def _removed(before: Fields, after: Fields | None) -> Mapping[str, int]:
 def _vanishing(name: str, user: User, context: Context) -> Change | None:
     """The next step for somebody whom the policy no longer names: disabled today, deleted after the wait."""
     if user.enabled or not user.vanished:
-        after = replace(user, enabled=False, vanished=user.vanished or context.today.isoformat())
+        # Whoever enabled the account since may need it: the wait begins anew.
+        after = replace(user, enabled=False, vanished=context.today.isoformat())
         return update(
             context.system,
             SECTION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -190,3 +191,28 @@ def test_an_import_is_planned_empty_and_enforcing_it_only_marks(tmp_path, capsys
             differing = {name for name in one["after"] if one["before"][name] != one["after"][name]}
             assert differing == {"owner"}, one
         assert ended(capsys, "import", str(folder), *place.words())[0] == 1
+
+
+def test_a_dead_proxmox_is_said_and_keycloak_is_planned_all_the_same(tmp_path):
+    with house(tmp_path, READING, PLANNER) as place, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers there
+        settings = place.settings()
+        settings["proxmox"]["par1"]["url"] = f"https://127.0.0.1:{taken.getsockname()[1]}"
+        with Controller(Configuration.of(settings)) as controller:
+            planned = controller.plan(policy_of(POLICY))
+    assert {gap.system for gap in planned.plan.unobserved} == {"proxmox:par1"}
+    assert {change.system for change in planned.plan.changes} == {"keycloak"}
+
+
+def test_two_systems_are_one_plan_and_converge(tmp_path):
+    with house(tmp_path, WRITING, CONTROLLER) as place:
+        with opened(place) as controller, controller.lease("test") as lease:
+            controller.apply(controller.plan(policy_of(POLICY)), actor="test", term=lease.term)
+        without = POLICY.replace("assigned: {users: {newcomer: worker}}", "assigned: {}")
+        with opened(place) as controller, controller.lease("test") as lease:
+            planned = controller.plan(policy_of(without))
+            assert [change.section for change in planned.plan.changes] == ["machines.assigned"]
+            outcomes = controller.apply(planned, actor="test", term=lease.term)
+        assert [outcome.result for outcome in outcomes] == [Result.APPLIED]
+        with opened(place) as controller:
+            assert controller.plan(policy_of(without)).plan.is_empty

@@ -217,7 +217,8 @@ class Service:
         situation.fault, situation.fault_lines = followed.fault, followed.lines
         situation.dependencies["git"] = followed.lines[0] if followed.fault == "unreachable" else "ok"
         self._site.metrics.saw_policy_fault(followed.fault)
-        if followed.commit:
+        if followed.policy is not None:
+            situation.named_hosts = frozenset(followed.policy.hosts)
             self._site.metrics.saw_commit(followed.commit)
 
     def _tell_pass(self, result: PassResult) -> None:

@@ -125,9 +125,14 @@ async def _given(site: Site, host: Host, *, wait_seconds: int) -> list[StoredAct
 
 
 async def _waiting(site: Site, host_id: str) -> list[StoredAction]:
-    """What fits into one answer. Read anew each time: a host may be quarantined or revoked while it waits."""
+    """What fits into one answer. Read anew each time: a host may be quarantined or revoked while it waits.
+
+    A host that the policy does not name gets trust documents and nothing else (actions.md section 9).
+    """
     current = await site.call(site.store.hosts.get, host_id)
     if current is None or current.revoked_at is not None or current.quarantined_at is not None:
+        return []
+    if not site.situation.is_named(current.name):
         return []
     waiting = await site.call(site.store.actions.waiting, host_id, now=site.now())
     fitting: list[StoredAction] = []

@@ -69,6 +69,8 @@ async def _action(request: web.Request) -> web.Response:
         raise Problem(400, "malformed", str(error)) from error
     host = await site.call(site.store.hosts.named, body.host)
     order = checked_order(body, host.host_id)
+    if not site.situation.is_named(host.name):
+        raise Problem(409, "host_not_in_policy", f"the policy in force does not name the host {host.name}")
     lease = site.situation.lease
     if lease is None:
         raise Problem(409, "no_lease", f"this controller does not lead: {site.situation.lease_note}")

@@ -68,11 +68,16 @@ class Situation:
     pass_error: str = ""
     last_success_at: int | None = None
     applies: bool = True
+    named_hosts: frozenset[str] = frozenset()
     lease: Lease | None = None
     lease_note: str = ""
     checkpoint: str = ""
     checkpoint_seq: int = 0
     dependencies: dict[str, str] = field(default_factory=dict)
+
+    def is_named(self, host: str) -> bool:
+        """Whether the policy in force names a host; a policy without any hosts leaves them to enrolment."""
+        return not self.named_hosts or host in self.named_hosts
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from controller.api.application import local_application, public_application
 from controller.api.site import PlannedChange
-from tests.controller.api.guest import NOON, Clock, Guest, allow, make_site, queue
+from tests.controller.api.guest import NOON, Clock, Guest, allow, make_site, opened, queue
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -205,6 +205,18 @@ async def test_a_host_in_quarantine_is_given_nothing(site, client, local, clock)
     body = json.dumps({"host": "web-01", "kind": "host.ping"})
     response = await local.post("/local/v1/actions", data=body)
     assert (response.status, "release" in (await response.json())["detail"]) == (409, True)
+
+
+async def test_a_host_that_the_policy_does_not_name_gets_trust_and_nothing_else(site, client, local, clock):
+    guest = await enrolled(site, client, clock)
+    action = queue(site, guest.host_id)
+    site.situation.named_hosts = frozenset({"db-01"})
+    body = json.dumps({"host": "web-01", "kind": "host.ping"})
+    assert (await local.post("/local/v1/actions", data=body)).status == 409
+    answer = await guest.poll(trust_version=0)
+    assert (answer["deliveries"], len(answer["trust"])) == ([], 1)
+    site.situation.named_hosts = frozenset({"web-01"})
+    assert opened((await guest.poll())["deliveries"][0]).id == action.id
 
 
 async def test_the_network_has_no_operators_door(client):

@@ -74,6 +74,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         if error.hint:
             typer.echo(f"hint: {error.hint}", err=True)
         return error.exit_code
+    except OSError as error:
+        typer.echo(f"{error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        return 1
     except Exception as error:
         if not isinstance(error, _USAGE_ERROR):
             raise

@@ -17,12 +17,13 @@ from controller.plan.brakes import Limits, strictest
 from controller.reconcile.planner import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from controller.plan.plan import Plan
 
 __all__ = ["OutcomeRecord", "RunRecord", "StoreRecord", "remember", "remembered"]
 
+_FEW = 2
 _LATEST = 50
 """How many passes back a name is looked for; older ones have outcomes of their own."""
 
@@ -71,21 +72,30 @@ class StoreRecord(Protocol):
 class _Record:
     store: StoreRecord
 
-    @cached_property
-    def passes(self) -> list[Mapping[str, Any]]:
+    def passes(self, limit: int) -> Iterator[Mapping[str, Any]]:
         """The stored passes that say what their policy was, newest first; refused ones applied nothing."""
-        runs = [run for run in self.store.runs.latest(_LATEST) if run.result != "refused" and run.plan]
-        read = (json.loads(run.plan) for run in runs)
-        return [one for one in read if "named" in one]
+        for run in self.store.runs.latest(limit):
+            if run.result != "refused" and run.plan:
+                read = json.loads(run.plan)
+                if "named" in read:
+                    yield read
 
     @cached_property
     def named(self) -> frozenset[str]:
         return frozenset(
-            f"{place}/{key}" for one in self.passes for place, keys in one["named"].items() for key in keys
+            f"{place}/{key}"
+            for one in self.passes(_LATEST)
+            for place, keys in one["named"].items()
+            for key in keys
         )
 
     def limits(self) -> Limits:
-        return _read_limits(self.passes[0]["policy_limits"]) if self.passes else Limits()
+        """Those of the newest pass; plans are large, so that few are read unless these say nothing."""
+        for limit in (_FEW, _LATEST):
+            newest = next(self.passes(limit), None)
+            if newest is not None:
+                return _read_limits(newest["policy_limits"])
+        return Limits()
 
     def knows(self, system: str, section: str, key: str) -> bool:
         return (

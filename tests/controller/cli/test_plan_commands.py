@@ -184,3 +184,13 @@ def test_what_no_system_serves_is_said(stage):
     with stage.controller() as controller:
         planned = controller.plan(policy_of(SMALL))
     assert [report.text for report in planned.plan.reported] == ["controller.yaml names no Keycloak"]
+
+
+def test_a_file_that_cannot_be_written_is_one_line(stage, steward):
+    printed = steward("plan", "policies", "--out", "/no/such/folder/plan.json", code=1)
+    assert printed.strip() == "/no/such/folder/plan.json: No such file or directory"
+
+
+def test_a_file_that_holds_no_plan_is_said(stage, steward):
+    (stage.folder / "plan.json").write_text("{}")
+    assert "holds no plan" in steward("apply", "policies", "--plan", "plan.json", "--yes", code=1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     from controller.reconciling import PassResult, Reconciler
     from protocol.dsse import Signer
 
-__all__ = ["Intervals", "Listening", "Service"]
+__all__ = ["Intervals", "Listening", "Service", "backoff_seconds"]
 
 CHECKPOINT_SECONDS = 60
 CHECKPOINT_ENTRIES = 1000
 _SHUTDOWN_SECONDS = 5
+_FIRST_RETRY_SECONDS = 5
 _WAITS = "waiting for the lease, or for its last holder's requests to end, before anything is written"
 _log = structlog.get_logger("steward.serve")
 
@@ -94,6 +96,8 @@ class Service:
         self._checkpoint_at = 0
         self._followed = Followed()
         self._recorded = recorded_commit
+        self._failures = 0
+        self._retry: asyncio.TimerHandle | None = None
         self.port = 0
 
     def wake(self, *, look: bool = True, reconcile: bool = True) -> None:
@@ -121,6 +125,8 @@ class Service:
             await stop.wait()
         finally:
             alarm.stop()
+            if self._retry is not None:
+                self._retry.cancel()
             self._site.wakeups.close()
             self._is_wanted.set()
             for runner in runners:
@@ -204,6 +210,20 @@ class Service:
         result = await self._site.call(work, followed.policy, followed.commit, is_new=is_new)
         self._recorded = followed.commit if result.is_recorded else self._recorded
         self._tell_pass(result)
+        self._try_again(result)
+
+    def _try_again(self, result: PassResult) -> None:
+        """A pass that was not whole is made again soon, later each time, at most an interval later."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._failures = self._failures + 1 if result.result in ("failed", "partial") else 0
+        if not self._failures and not result.waits:
+            return
+        most = _FIRST_RETRY_SECONDS if result.waits else self._intervals.reconcile
+        delay = backoff_seconds(self._failures, most=most, spread=random.random())  # noqa: S311 - no secret
+        loop = asyncio.get_running_loop()
+        self._retry = loop.call_later(delay, lambda: self.wake(look=False))
 
     def _tell_policy(self, followed: Followed) -> None:
         situation = self._site.situation
@@ -264,6 +284,18 @@ class Service:
         site.situation.checkpoint, site.situation.checkpoint_seq = envelope, head.seq
         self._checkpoint_at = now
         site.wakeups.ring("status")
+
+
+def backoff_seconds(failures: int, *, most: float, spread: float) -> float:
+    """How long to wait after so many failures in a row.
+
+    5 s, doubled each time up to `most`, ±20 % by `spread`.
+
+    `spread` is a random number from 0 to 1; without it, controllers that failed together would return
+    together.
+    """
+    steps = min(max(failures - 1, 0), 16)
+    return float(min(_FIRST_RETRY_SECONDS * 2**steps, most)) * (0.8 + 0.4 * spread)
 
 
 def _short(path: Path) -> str:

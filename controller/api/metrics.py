@@ -35,61 +35,12 @@ class Metrics:
     def __init__(self, *, resources: Iterable[str], kinds: Iterable[str]) -> None:
         # else each counter has a second series that nobody asks for
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         self._resources = tuple(resources)
-        self.reconcile = _counter(
-            registry, "steward_reconcile", "Changes by how they ended.", ("resource", "result")
-        )
-        self.passes = _counter(registry, "steward_reconcile_passes", "Passes by how they ended.", ("result",))
-        self.drift = _gauge(
-            registry,
-            "steward_drift_changes",
-            "Changes that the newest plan would make.",
-            ("resource", "operation"),
-        )
-        self.unobserved = _gauge(
-            registry, "steward_unobserved_sections", "Sections that the newest plan could not see whole."
-        )
-        self.lease_held = _gauge(registry, "steward_lease_held", "1 while this controller may write.")
-        self._commit = _gauge(
-            registry, "steward_policy_commit_info", "The commit of the policy in force.", ("commit",)
-        )
-        self.policy_error = _gauge(
-            registry,
-            "steward_policy_error",
-            "1 while the newest commit is not in force, by why.",
-            ("reason",),
-        )
-        self.actions = _counter(registry, "steward_actions", "Actions by how they ended.", ("kind", "result"))
-        self._last_poll = _gauge(
-            registry,
-            "steward_host_last_poll_timestamp_seconds",
-            "When a host was last heard of.",
-            ("host",),
-        )
-        self.quarantined = _gauge(
-            registry, "steward_host_quarantined", "1 while a host is given nothing to do.", ("host",)
-        )
-        self.receipt_gaps = _counter(registry, "steward_receipt_gap", "Receipts that follow none we have.")
-        self.foreign_receipts = _counter(
-            registry, "steward_receipt_foreign", "Receipts for actions that this controller never signed."
-        )
-        self.bad_receipts = _counter(registry, "steward_receipt_refused", "Receipts that did not verify.")
-        self.enrolments_refused = _counter(
-            registry, "steward_enrolment_refused", "Refused enrolments, by why.", ("reason",)
-        )
-        self.tokens_refused = _counter(
-            registry, "steward_agent_token_refused", "Refused requests of agents, by why.", ("reason",)
-        )
-        self.trust_expiry = _gauge(
-            registry,
-            "steward_trust_expiry_timestamp_seconds",
-            "When the newest trust document expires.",
-            ("version",),
-        )
-        self.audit_seq = _gauge(registry, "steward_audit_entries", "Entries in this instance's audit chain.")
+        self._add_passes()
+        self._add_hosts()
         self._last_success: Gauge | None = None
         self._named: set[str] = set()
         self._start_at_zero(tuple(kinds))
@@ -147,6 +98,73 @@ class Metrics:
         if host.last_poll_at is not None:
             self._last_poll.labels(host.name).set(host.last_poll_at)
         self.quarantined.labels(host.name).set(int(host.quarantined_at is not None))
+
+    def _add_passes(self) -> None:
+        self.reconcile = _counter(
+            self.registry, "steward_reconcile", "Changes by how they ended.", ("resource", "result")
+        )
+        self.passes = _counter(
+            self.registry, "steward_reconcile_passes", "Passes by how they ended.", ("result",)
+        )
+        self.drift = _gauge(
+            self.registry,
+            "steward_drift_changes",
+            "Changes that the newest plan would make.",
+            ("resource", "operation"),
+        )
+        self.unobserved = _gauge(
+            self.registry, "steward_unobserved_sections", "Sections that the newest plan could not see whole."
+        )
+        self.lease_held = _gauge(self.registry, "steward_lease_held", "1 while this controller may write.")
+        self._commit = _gauge(
+            self.registry, "steward_policy_commit_info", "The commit of the policy in force.", ("commit",)
+        )
+        self.policy_error = _gauge(
+            self.registry,
+            "steward_policy_error",
+            "1 while the newest commit is not in force, by why.",
+            ("reason",),
+        )
+
+    def _add_hosts(self) -> None:
+        self.actions = _counter(
+            self.registry, "steward_actions", "Actions by how they ended.", ("kind", "result")
+        )
+        self._last_poll = _gauge(
+            self.registry,
+            "steward_host_last_poll_timestamp_seconds",
+            "When a host was last heard of.",
+            ("host",),
+        )
+        self.quarantined = _gauge(
+            self.registry, "steward_host_quarantined", "1 while a host is given nothing to do.", ("host",)
+        )
+        self.receipt_gaps = _counter(
+            self.registry, "steward_receipt_gap", "Receipts that follow none we have."
+        )
+        self.foreign_receipts = _counter(
+            self.registry,
+            "steward_receipt_foreign",
+            "Receipts for actions that this controller never signed.",
+        )
+        self.bad_receipts = _counter(
+            self.registry, "steward_receipt_refused", "Receipts that did not verify."
+        )
+        self.enrolments_refused = _counter(
+            self.registry, "steward_enrolment_refused", "Refused enrolments, by why.", ("reason",)
+        )
+        self.tokens_refused = _counter(
+            self.registry, "steward_agent_token_refused", "Refused requests of agents, by why.", ("reason",)
+        )
+        self.trust_expiry = _gauge(
+            self.registry,
+            "steward_trust_expiry_timestamp_seconds",
+            "When the newest trust document expires.",
+            ("version",),
+        )
+        self.audit_seq = _gauge(
+            self.registry, "steward_audit_entries", "Entries in this instance's audit chain."
+        )
 
     def _start_at_zero(self, kinds: tuple[str, ...]) -> None:
         for resource in self._resources:

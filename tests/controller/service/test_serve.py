@@ -16,6 +16,7 @@ from controller.config import Configuration
 from controller.datafolder import DataFolder
 from controller.errors import ControllerError
 from controller.leadership import Leadership, LeaseTiming
+from controller.serve import backoff_seconds
 from controller.service import build_service, server_names
 from controller.store import Store
 from controller.trust import first_document, sign_document
@@ -142,6 +143,7 @@ async def test_a_keycloak_that_is_down_is_told_and_nothing_is_taken_for_empty(st
         assert running.metric("steward_unobserved_sections") > 0
         assert running.metric("steward_drift_changes", resource="users", operation="delete") == 0
         assert running.site.situation.last_success_at is None
+        assert running.built.service._retry is not None  # it will look again by itself
         assert "not observed" in await (await running.session.get("/")).text()
 
 
@@ -273,6 +275,14 @@ def test_a_clean_release_is_not_claimed_for_a_lease_that_ran_out(leading, watch)
     first.release()
     second.step()
     assert not second.may_write()
+
+
+@pytest.mark.parametrize(
+    ("failures", "spread", "seconds"),
+    [(0, 0.5, 5), (1, 0.5, 5), (2, 0.5, 10), (3, 0.5, 20), (99, 0.5, 300), (1, 0.0, 4), (1, 1.0, 6)],
+)
+def test_a_pass_that_failed_is_made_again_later_each_time(failures, spread, seconds):
+    assert backoff_seconds(failures, most=300, spread=spread) == pytest.approx(seconds)
 
 
 def test_names_of_the_server_certificate():

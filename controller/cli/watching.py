@@ -89,10 +89,13 @@ class Watch:
             return Drawing(None, mistakes=str(error), work_seconds=time.monotonic() - began)
 
     def refresh(self) -> None:
-        """Observe the world for the last policy that was sound."""
-        if self._policy is not None:
-            policy = self._policy
-            self._sights = self._planner_for(policy).observe(policy)
+        """Observe the world for the last policy that was sound; called from another thread than `look`."""
+        policy, planner = self._policy, self._planner
+        if policy is None or planner is None:
+            return
+        sights = planner.observe(policy)
+        if planner is self._planner:  # a policy of another realm may have come meanwhile
+            self._sights = sights
 
     def _compared(self, planner: Planner, policy: Policy, began: float) -> Drawing:
         from controller.reconcile.planner import refusals

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -48,6 +49,10 @@ def main() -> int:
             _invite(stage, scenery)
             if os.environ.get("ONCE") != "1":
                 signal.pause()
+        except (OSError, subprocess.TimeoutExpired) as error:  # URLError among them: a server went away
+            stage.note("the demo's own request", 1, "", seconds=0.0, problem=str(error))
+            stage.console.print(f"\n[bold red]The demo failed:[/] {error}", highlight=False)
+            return 1
         except StepFailed as error:
             stage.console.print(f"\n[bold red]The demo failed:[/] {error}", markup=True, highlight=False)
             return 1

@@ -115,10 +115,14 @@ class Scenery:
         if done.returncode != 0:
             raise StepFailed(f"git {' '.join(arguments)}: {done.stderr}")
 
-    def write_controller(self) -> None:
-        """Name the lab's systems in controller.yaml, as a person would after ``steward init``."""
+    def write_controller(self, *, repairs: bool = True) -> None:
+        """Name the lab's systems in controller.yaml, as a person would after ``steward init``.
+
+        ``repairs`` false: the controller reports what drifts and leaves it so.
+        """
         lab = self.lab()
         keycloak, proxmox, ca = lab["keycloak"], lab["proxmox"], lab["ca_file"]
+        follow = f"branch: main, folder: prod, interval: 5s, apply: {str(repairs).lower()}"
         self.configuration.write_text(
             "instance: demo\n"
             "owners: [prod]\n"
@@ -126,7 +130,7 @@ class Scenery:
             f"listen: 127.0.0.1:{self.controller_port}\n"
             f"url: {self.controller_url}\n"
             "sd_token_file: state/sd.token\n"
-            f"policy: {{git: {self.policies}, branch: main, folder: prod, interval: 5s, apply: true}}\n"
+            f"policy: {{git: {self.policies}, {follow}}}\n"
             "keycloak:\n"
             f"  url: {keycloak['url']}\n"
             f"  ca_file: {keycloak.get('ca_file', ca)}\n"

@@ -164,9 +164,14 @@ class Stage:
         self.console.print(f"[dim]{text}[/]", highlight=False)
 
     def close(self) -> None:
-        """End what was started, last first: SIGTERM, and SIGKILL after ten seconds."""
-        for _name, process in reversed(self._running):
-            if process.poll() is None:
+        """End what was started, last first."""
+        for name, _process in reversed(self._running):
+            self.stop(name)
+
+    def stop(self, name: str) -> None:
+        """End what was started under this name: SIGTERM, and SIGKILL after ten seconds."""
+        for known, process in self._running:
+            if known == name and process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 try:
                     process.wait(10)

@@ -57,7 +57,11 @@ class PassResult:
             return "failed"
         if self.refusals:
             return "refused"
-        is_whole = not self.gaps and all(str(outcome.result) == "applied" for outcome in self.outcomes)
+        is_whole = (
+            not self.gaps
+            and not self.waits
+            and all(str(outcome.result) == "applied" for outcome in self.outcomes)
+        )
         return "done" if is_whole else "partial"
 
     @property

@@ -16,8 +16,8 @@ from pathlib import Path
 from controller.app import Controller
 from controller.cli.watching import Watch
 from controller.config import Configuration
-from tests.real import servers
-from tests.real.keycloak import RunningKeycloak, running_keycloak
+from lab.keycloak.real import RunningKeycloak, running_keycloak
+from lab.keycloak.real_distribution import find_keycloak
 
 PEOPLE = 1000
 WARM_RUNS = 3
@@ -36,7 +36,7 @@ def run() -> None:
 
     Says so and ends where no Keycloak is here.
     """
-    source = servers.find_server("keycloak")
+    source = find_keycloak()
     if source is None:
         print("skipped: no real Keycloak on this machine")
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from lab.errors import LabError
+from lab.keycloak.real import RealSwitch
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,9 +29,9 @@ FAULTS: Mapping[str, str] = {
     "proxmox-down": "connections to Proxmox VE are dropped",
     "proxmox-up": "Proxmox VE answers again",
     "proxmox-malformed": "Proxmox VE answers half a JSON text",
-    "keycloak-down": "connections to Keycloak are dropped",
+    "keycloak-down": "connections to Keycloak are dropped; a real one is halted, so that they hang",
     "keycloak-up": "Keycloak answers again",
-    "latency": "SECONDS: both answer that much later",
+    "latency": "SECONDS: both answer that much later; refused where Keycloak is real",
     "clear": "no faults, all nodes up",
 }
 """The faults, and what each does with its argument."""
@@ -40,10 +41,10 @@ _LONGEST_LATENCY_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Laboratory:
-    """The running parts."""
+    """The running parts; a real Keycloak counts no requests."""
 
     proxmox: Datacenter
-    keycloak: FaultSwitch | None = None
+    keycloak: FaultSwitch | RealSwitch | None = None
     keycloak_requests: Counter[str] | None = None
 
     def fault(self, name: str, arguments: Sequence[str]) -> None:
@@ -88,9 +89,9 @@ class Laboratory:
             raise LabError(f"{text!r} is no number of seconds") from error
         if not 0 <= seconds <= _LONGEST_LATENCY_SECONDS:
             raise LabError(f"a latency is between 0 and {_LONGEST_LATENCY_SECONDS:.0f} seconds")
-        self.proxmox.faults.latency_seconds = seconds
         if self.keycloak is not None:
             self.keycloak.alter(latency_seconds=seconds)
+        self.proxmox.faults.latency_seconds = seconds
 
     def _clear(self) -> None:
         self._proxmox(down=False, malformed=False)
@@ -115,7 +116,9 @@ class Laboratory:
                 "requests": sum(center.requests.values()),
             }
         }
-        if self.keycloak is not None:
+        if isinstance(self.keycloak, RealSwitch):
+            shown["keycloak"] = self.keycloak.status()
+        elif self.keycloak is not None:
             asked = sum((self.keycloak_requests or {}).values())
             shown["keycloak"] = {"down": self.keycloak.now.is_down, "requests": asked}
         return shown

@@ -1,8 +1,8 @@
-"""`steward-lab up`: simulated Proxmox VE and Keycloak over HTTPS, described in a folder for their clients.
+"""`steward-lab up`: Proxmox VE and Keycloak over HTTPS, described in a folder for their clients.
 
-The folder gets `lab.json` (addresses, paths of the secrets, the control endpoint), `ca.pem` and one file
-for each secret; whatever is secret has mode 0600. The folder describes the lab while it runs: ending
-removes `lab.json`.
+Both are simulated, or Keycloak is a real one with the same accounts. The folder gets `lab.json` (addresses,
+paths of the secrets, the control endpoint), `ca.pem` and one file for each secret; whatever is secret has
+mode 0600. The folder describes the lab while it runs: ending removes `lab.json`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import json
 import os
 import secrets
 import signal
+import time
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.control import Laboratory, control_application
-from lab.keycloak.seed import LOOK_CLIENT, STEWARD_CLIENT
+from lab.keycloak.model import Keycloak
+from lab.keycloak.real import RealSwitch, running_keycloak
+from lab.keycloak.real_distribution import VERSION, needed_keycloak
+from lab.keycloak.real_realm import create_realm, representation
+from lab.keycloak.seed import LOOK_CLIENT, STEWARD_CLIENT, organisation
 from lab.keycloak.server import FAULTS, REQUESTS
 from lab.keycloak.server import application as keycloak_application
 from lab.proxmox.server import application_for, new_datacenter
@@ -28,10 +33,13 @@ from lab.tls import Authority, write_private
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections import Counter
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from aiohttp import web
+
+    from lab.keycloak.server import FaultSwitch
 
 __all__ = ["DESCRIPTION", "Plan", "run", "until_stopped"]
 
@@ -49,6 +57,17 @@ class Plan:
     users: int = 200
     proxmox_port: int = 0
     keycloak_port: int = 0
+    real_keycloak: bool = False
+
+
+@dataclass(frozen=True)
+class _SingleSignOn:
+    """The Keycloak of this lab; a real one counts no requests."""
+
+    url: str
+    admin_password: str
+    faults: FaultSwitch | RealSwitch
+    requests: Counter[str] | None = None
 
 
 async def until_stopped() -> None:
@@ -60,29 +79,65 @@ async def until_stopped() -> None:
     await stopped.wait()
 
 
-async def run(plan: Plan, *, on_ready: Callable[[dict[str, Any]], None]) -> None:
-    """Start, tell `on_ready` what `lab.json` holds, and stay up until stopped. Raises `LabError`."""
+def run(plan: Plan, *, on_ready: Callable[[dict[str, Any]], None], say: Callable[[str], None]) -> None:
+    """Start, tell `on_ready` what `lab.json` holds, and stay up until stopped. Raises `LabError`.
+
+    `say` hears what takes a while.
+    """
     plan.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = Authority.create(plan.directory)
+    if plan.real_keycloak:
+        # Before there is an event loop that the wait for it could block.
+        with _real_keycloak(plan, authority, say) as keycloak:
+            asyncio.run(_run(plan, authority, on_ready, keycloak))
+    else:
+        asyncio.run(_run(plan, authority, on_ready))
+
+
+@contextmanager
+def _real_keycloak(plan: Plan, authority: Authority, say: Callable[[str], None]) -> Iterator[_SingleSignOn]:
+    """A real Keycloak that holds what the simulated one would."""
+    source = needed_keycloak()
+    seeded = organisation(Keycloak(seed=0, clock=time.time), _KEYCLOAK_REALM, people=plan.users)
+    say(f"starting Keycloak {VERSION} (about 15 s)")
+    with running_keycloak(
+        source, plan.directory, authority=authority, port=plan.keycloak_port, say=say
+    ) as server:
+        create_realm(server, representation(seeded))
+        yield _SingleSignOn(server.url, server.password, RealSwitch(server.process))
+
+
+async def _simulated_keycloak(stack: AsyncExitStack, plan: Plan, authority: Authority) -> _SingleSignOn:
+    application = keycloak_application(realm=_KEYCLOAK_REALM, people=plan.users)
+    url = await _serve(stack, application, plan.keycloak_port, authority.server_context("keycloak"))
+    return _SingleSignOn(url, "admin", application[FAULTS], application[REQUESTS])
+
+
+async def _run(
+    plan: Plan,
+    authority: Authority,
+    on_ready: Callable[[dict[str, Any]], None],
+    keycloak: _SingleSignOn | None = None,
+) -> None:
     tokens = {name: str(uuid.uuid4()) for name in ("proxmox-token", "proxmox-look-token")}
     center = new_datacenter(environment(nodes=plan.nodes, guests=plan.guests))
     populate(center, steward_secret=tokens["proxmox-token"], look_secret=tokens["proxmox-look-token"])
-    keycloak = keycloak_application(realm=_KEYCLOAK_REALM, people=plan.users)
-    laboratory = Laboratory(center, keycloak[FAULTS], keycloak[REQUESTS])
     control_token = secrets.token_urlsafe(32)
     async with AsyncExitStack() as stack:
         proxmox = await _serve(
             stack, application_for(center), plan.proxmox_port, authority.server_context("proxmox")
         )
-        sso = await _serve(stack, keycloak, plan.keycloak_port, authority.server_context("keycloak"))
+        sso = keycloak or await _simulated_keycloak(stack, plan, authority)
+        laboratory = Laboratory(center, sso.faults, sso.requests)
         control = await _serve(stack, control_application(laboratory, control_token), 0, None)
-        files = _write_secrets(plan.directory, {**tokens, "control-token": control_token})
+        made_up = {"control-token": control_token, "keycloak-admin-password": sso.admin_password}
+        files = _write_secrets(plan.directory, {**tokens, **made_up})
         described = {
             "pid": os.getpid(),
             "ca_file": str(authority.ca_file.absolute()),
             "control": {"url": control, "token_file": files["control-token"]},
             "proxmox": _describe_proxmox(proxmox, files),
-            "keycloak": _describe_keycloak(sso, files),
+            "keycloak": _describe_keycloak(sso.url, files),
         }
         path = write_private(plan.directory / DESCRIPTION, json.dumps(described, indent=2).encode() + b"\n")
         stack.callback(path.unlink, missing_ok=True)
@@ -97,12 +152,8 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int, tls: ss
 
 
 def _write_secrets(directory: Path, values: dict[str, str]) -> dict[str, str]:
-    # Keycloak's seed makes its secrets known: the lab's clients have their names, the administrator admin.
-    known = {
-        "keycloak-secret": STEWARD_CLIENT,
-        "keycloak-look-secret": LOOK_CLIENT,
-        "keycloak-admin-password": "admin",
-    }
+    # Keycloak's seed makes its secrets known: they are the clients' names.
+    known = {"keycloak-secret": STEWARD_CLIENT, "keycloak-look-secret": LOOK_CLIENT}
     return {
         name: str(write_private(directory / name, f"{value}\n".encode()).absolute())
         for name, value in {**values, **known}.items()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.keycloak.real import RunningKeycloak, running_keycloak
+from lab.keycloak.server import application
+from lab.serving import serve_in_thread
+from lab.tls import Authority
 from tests.real import servers
-from tests.real.certificates import make_certificates
-from tests.real.keycloak import RunningKeycloak, running_keycloak
-from tests.real.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,9 @@ def real_keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningK
 @pytest.fixture(scope="session")
 def simulated_keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningKeycloak]:
     """The lab's Keycloak over HTTPS, for the whole session; make a realm of your own in it."""
-    from lab.keycloak.server import application
-
-    files = make_certificates(tmp_path_factory.mktemp("simulated-keycloak"))
-    with served(application(), files) as url:
-        yield RunningKeycloak(url, url, files.ca, "admin", "admin")
+    authority = Authority.create(tmp_path_factory.mktemp("simulated-keycloak"))
+    with serve_in_thread(application(), tls=authority.server_context()) as url:
+        yield RunningKeycloak(url, url, authority.ca_file, "admin", "admin")
 
 
 @pytest.fixture(scope="session", params=["simulated", "real"])

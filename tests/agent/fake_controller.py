@@ -8,7 +8,6 @@ import base64
 import hashlib
 import json
 import os
-import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from agent.tls import spki_sha256
+from lab.tls import Authority as Certificates
 from protocol import dsse
 from protocol.documents import Receipt, TrustBundle
 from protocol.enrolment import (
@@ -28,7 +28,6 @@ from protocol.enrolment import (
 from protocol.keys import PublicKey
 from protocol.receipts import GENESIS, Head, head_of, verify_receipt
 from tests.agent.house import Authority, ulid
-from tests.real.certificates import make_certificates
 
 AUDIENCE = "demo"
 
@@ -38,8 +37,8 @@ class FakeController:
 
     def __init__(self, folder: Path, authority: Authority) -> None:
         self.authority = authority
-        self.certificates = make_certificates(folder)
-        self.ca_pem = self.certificates.ca.read_bytes()
+        self.certificates = Certificates.create(folder)
+        self.ca_pem = self.certificates.ca_file.read_bytes()
         self.steps = [authority.trust(pins=(spki_sha256(self.ca_pem),))]
         self.secret = os.urandom(32).hex()
         self.spent = False
@@ -86,8 +85,7 @@ class FakeController:
                 web.post("/agent/v1/receipts", self._receipts),
             ]
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificates.certificate, self.certificates.key)
+        context = self.certificates.server_context()
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=context, reuse_address=True)

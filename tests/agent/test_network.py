@@ -17,9 +17,9 @@ from agent.identity import read_identity, read_key
 from agent.network import Cursor, Network, Pace, backoff
 from agent.tally import Tally
 from agent.tls import spki_sha256
+from lab.tls import Authority as Certificates
 from tests.agent.fake_controller import FakeController
 from tests.agent.house import Authority, ExecutorProcess, House, outcome, signing_key
-from tests.real.certificates import make_certificates
 
 PACE = Pace(poll=5, receipts=1.0, first_retry=0.01, longest_retry=0.05, repeated=0.05, settle=0.0)
 NOW = 1_700_000_000
@@ -220,12 +220,12 @@ async def test_newer_trust_comes_by_the_poll_and_the_ca_follows_it(
     async with Running(house):
         await controller.wait_until(lambda: controller.polls)
         await controller.__aexit__()
-        controller.certificates = make_certificates(folder)
+        controller.certificates = Certificates.create(folder)
         old_pin = spki_sha256(controller.ca_pem)
-        new_pin = spki_sha256(controller.certificates.ca.read_bytes())
+        new_pin = spki_sha256(controller.certificates.ca_file.read_bytes())
         both = controller.authority.trust(2, pins=(old_pin, new_pin), controller=new_key)
         await asyncio.to_thread(install, house, both.as_json())
-        controller.ca_pem = controller.certificates.ca.read_bytes()
+        controller.ca_pem = controller.certificates.ca_file.read_bytes()
         controller.steps.append(both)
         await controller.__aenter__()
         await controller.enqueue(house.delivery(key=new_key, trust_version=2))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from controller.clients.keycloak_writer import KeycloakWriter
-    from tests.real.keycloak import RunningKeycloak
+    from lab.keycloak.real import RunningKeycloak
 
 MARK = attributes_of({"steward.owner": "prod"})
 

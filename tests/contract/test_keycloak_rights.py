@@ -21,7 +21,7 @@ from controller.keycloak_values import (
 )
 
 if TYPE_CHECKING:
-    from tests.real.keycloak import RunningKeycloak
+    from lab.keycloak.real import RunningKeycloak
 
 READING = ("view-realm", "view-users")
 WRITING = ("manage-realm", "manage-users")

@@ -9,9 +9,9 @@ import urllib.request
 import pytest
 
 from exporters.build import Options, system_registry
+from lab.processes import free_port, started
 from tests.exporters.exposition import parse
 from tests.exporters.trees import FIXTURES, options
-from tests.real.processes import free_port, started
 from tests.real.servers import real_server
 
 COLLECTORS = (

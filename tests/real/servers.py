@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.keycloak.real_distribution import INSTALL, find_keycloak
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-KEYCLOAK_VERSION = "26.7.3"
-_MAVEN_FOLDER = Path(".m2/repository/org/keycloak/keycloak-quarkus-dist")
 
 used: set[str] = set()
 
@@ -39,23 +38,8 @@ def _program(*names: str) -> Callable[[], Path | None]:
     return find
 
 
-def _keycloak() -> Path | None:
-    """An unpacked distribution named by the operator, or the archive that Maven keeps; both need Java."""
-    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        return None
-    home = os.environ.get("STEWARD_TEST_KEYCLOAK_HOME")
-    if home:
-        return Path(home) if (Path(home) / "bin" / "kc.sh").is_file() else None
-    archive = Path.home() / _MAVEN_FOLDER / KEYCLOAK_VERSION / f"keycloak-quarkus-dist-{KEYCLOAK_VERSION}.zip"
-    return archive if archive.is_file() else None
-
-
 KINDS: dict[str, Kind] = {
-    "keycloak": Kind(
-        _keycloak,
-        "Java 17 and `mvn -q dependency:get -Dtransitive=false "
-        f"-Dartifact=org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip`",
-    ),
+    "keycloak": Kind(find_keycloak, INSTALL),
     "prometheus": Kind(_program("prometheus"), "Debian: prometheus"),
     "promtool": Kind(_program("promtool"), "Debian: prometheus"),
     "alertmanager": Kind(

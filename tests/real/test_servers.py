@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.processes import free_port, started
 from tests.real.servers import KINDS, Kind, real_server, summary, used
 
 NOWHERE = {"ghost": Kind(lambda: None, "nothing installs it")}
@@ -36,21 +35,3 @@ def test_every_kind_is_used_or_named_absent() -> None:
     text = "\n".join(summary())
     for name, kind in KINDS.items():
         assert kind.find() is not None or f"absent: {name} " in text
-
-
-def test_a_server_that_ends_by_itself_shows_its_log(tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", "print('no disk left'); raise SystemExit(3)"]
-    ready = f"http://127.0.0.1:{free_port()}/"
-    with (
-        pytest.raises(RuntimeError, match=r"ended with 3:\nno disk left"),
-        started(argv, log=tmp_path / "log", ready=ready),
-    ):
-        pass
-
-
-def test_a_server_is_stopped_with_all_it_started(tmp_path: Path) -> None:
-    port = free_port()
-    argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", tmp_path]
-    with started(argv, log=tmp_path / "log", ready=f"http://127.0.0.1:{port}/") as process:
-        assert process.poll() is None
-    assert process.poll() is not None

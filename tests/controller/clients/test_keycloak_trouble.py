@@ -24,8 +24,8 @@ from controller.errors import (
 )
 from controller.keycloak_values import KeycloakRole, KeycloakUser
 from lab.keycloak.server import FAULTS, KEYCLOAK, REQUESTS, FaultSwitch, application
-from tests.real.processes import free_port
-from tests.real.serving import served
+from lab.processes import free_port
+from lab.serving import serve_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def lab() -> web.Application:
 
 @pytest.fixture(scope="module")
 def access(lab: web.Application) -> Iterator[KeycloakAccess]:
-    with served(lab) as url:
+    with serve_in_thread(lab) as url:
         yield KeycloakAccess(url, username="admin", password="admin", timeout_seconds=1)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Outcome
     from controller.policy.model import Policy
-    from tests.real.keycloak import RunningKeycloak
+    from lab.keycloak.real import RunningKeycloak
 
 ROOT = Path(__file__).parents[3]
 REALM = "passes"
@@ -38,8 +38,7 @@ POLICY = SMALL.replace("acme", REALM)
 def folder(real_keycloak: RunningKeycloak, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("controller")
     keycloak = {"url": real_keycloak.url, "username": real_keycloak.username, "password_file": "password"}
-    if real_keycloak.ca_file:
-        keycloak["ca_file"] = str(real_keycloak.ca_file)
+    keycloak["ca_file"] = str(real_keycloak.ca_file)
     settings = {"owners": ["prod"], "data": "state", "keycloak": keycloak}
     (home / "controller.yaml").write_text(json.dumps(settings))
     (home / "password").write_text(real_keycloak.password)

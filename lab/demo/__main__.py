@@ -89,7 +89,7 @@ def _invite(stage: Stage, scenery: Scenery) -> None:
     stage.console.print(
         f"\nEdit {folder}/policies/prod/*.yaml in another terminal while this shows what would happen:\n"
         f"  .venv/bin/steward plan {folder}/policies/prod -c {folder}/controller/controller.yaml --watch\n"
-        "Commit there, and the controller carries it out.",
+        + ("Commit there, and the controller carries it out." if scenery.has_git else ""),
         highlight=False,
         soft_wrap=True,
     )

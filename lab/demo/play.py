@@ -171,26 +171,16 @@ def _drift_and_repair(stage: Stage, scenery: Scenery) -> None:
         says=["bruno.keller", "maintainer"],
         proves="a change by hand is reported",
     )
-    ca = scenery.state / "ca.pem"
-    stage.say("The controller follows the Git repository from now on, and repairs what drifts:")
-    stage.start(
-        "controller",
-        "steward",
-        "serve",
-        "-c",
-        os.path.relpath(scenery.configuration),
-        ready=lambda: scenery.answers(f"{scenery.controller_url}/readyz", ca),
-        proves="the controller is ready",
-    )
-
-    def is_repaired() -> bool:
-        metrics = scenery.read(f"{scenery.controller_url}/metrics", ca_file=ca)
-        applied = [line for line in metrics.splitlines() if line.startswith("steward_reconcile_total")]
-        return any(
-            '"users"' in line and '"applied"' in line and not line.endswith(" 0.0") for line in applied
+    if scenery.has_git:
+        stage.say("The controller follows the Git repository from now on, and repairs what drifts:")
+        _serve(stage, scenery)
+        stage.until(lambda: _has_repaired(scenery), "the controller to repair the role")
+    else:
+        stage.say(
+            "git is not installed here, so the controller cannot follow a repository; apply repairs instead:"
         )
-
-    stage.until(is_repaired, "the controller to repair the role")
+        _steward(stage, scenery, "apply", policy, "--yes", says=["applied"], proves="apply repairs the role")
+        _serve(stage, scenery)
     _steward(
         stage,
         scenery,
@@ -199,6 +189,24 @@ def _drift_and_repair(stage: Stage, scenery: Scenery) -> None:
         says=["no difference"],
         proves="what was changed by hand was repaired",
     )
+
+
+def _serve(stage: Stage, scenery: Scenery) -> None:
+    stage.start(
+        "controller",
+        "steward",
+        "serve",
+        "-c",
+        os.path.relpath(scenery.configuration),
+        ready=lambda: scenery.answers(f"{scenery.controller_url}/readyz", scenery.state / "ca.pem"),
+        proves="the controller is ready",
+    )
+
+
+def _has_repaired(scenery: Scenery) -> bool:
+    metrics = scenery.read(f"{scenery.controller_url}/metrics", ca_file=scenery.state / "ca.pem")
+    counted = [line for line in metrics.splitlines() if line.startswith("steward_reconcile_total")]
+    return any('"users"' in line and '"applied"' in line and not line.endswith(" 0.0") for line in counted)
 
 
 def _agent(stage: Stage, scenery: Scenery) -> None:

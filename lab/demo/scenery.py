@@ -88,13 +88,18 @@ class Scenery:
         """The restic program, or None where it is not installed."""
         return shutil.which("restic")
 
+    @property
+    def has_git(self) -> bool:
+        """Whether git is installed; without it the controller follows no repository."""
+        return shutil.which("git") is not None
+
     def lab(self) -> dict[str, Any]:
         """What ``steward-lab up`` says of itself."""
         described: dict[str, Any] = json.loads((self.folder / "lab" / "lab.json").read_text("utf-8"))
         return described
 
     def lay_policies(self) -> None:
-        """Copy the example policies into a Git repository of the demo's own."""
+        """Copy the example policies into a folder of the demo's own, a Git repository where there is git."""
         for name in ("common", "prod", "policy.schema.json"):
             source = self.source / "policies" / name
             if source.is_dir():
@@ -102,6 +107,8 @@ class Scenery:
             else:
                 self.policies.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, self.policies / name)
+        if not self.has_git:
+            return
         self.git("init", "--quiet", "--initial-branch=main")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message=The policy of Acme")
@@ -122,7 +129,10 @@ class Scenery:
         """
         lab = self.lab()
         keycloak, proxmox, ca = lab["keycloak"], lab["proxmox"], lab["ca_file"]
-        follow = f"branch: main, folder: prod, interval: 5s, apply: {str(repairs).lower()}"
+        policy = ""
+        if self.has_git:
+            follow = f"branch: main, folder: prod, interval: 5s, apply: {str(repairs).lower()}"
+            policy = f"policy: {{git: {self.policies}, {follow}}}\n"
         self.configuration.write_text(
             "instance: demo\n"
             "owners: [prod]\n"
@@ -130,7 +140,7 @@ class Scenery:
             f"listen: 127.0.0.1:{self.controller_port}\n"
             f"url: {self.controller_url}\n"
             "sd_token_file: state/sd.token\n"
-            f"policy: {{git: {self.policies}, {follow}}}\n"
+            f"{policy}"
             "keycloak:\n"
             f"  url: {keycloak['url']}\n"
             f"  ca_file: {keycloak.get('ca_file', ca)}\n"

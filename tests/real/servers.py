@@ -48,6 +48,7 @@ KINDS: dict[str, Kind] = {
     "amtool": Kind(_program("amtool"), "Debian: prometheus-alertmanager"),
     "restic": Kind(_program("restic"), "Debian: restic"),
     "ssh-keygen": Kind(_program("ssh-keygen"), "Debian: openssh-client"),
+    "ansible-playbook": Kind(_program("ansible-playbook"), "Debian: ansible-core"),
     "node_exporter": Kind(
         _program("node_exporter", "prometheus-node-exporter"), "Debian: prometheus-node-exporter"
     ),

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 import msgspec
 
-from agent import tls
+from agent import answers, tls
 from agent.errors import ControllerUnavailableError, UntrustedControllerError
 from agent.identity import Identity
 from protocol.enrolment import (
@@ -72,7 +72,7 @@ class ControllerClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession()
+        self._session = answers.session()
         return self
 
     async def __aexit__(
@@ -107,7 +107,7 @@ class ControllerClient:
 
 async def enroll(address: str, body: EnrolBody, ca_pem: bytes) -> EnrolAnswer:
     """Spend an enrolment token; raises ControllerUnavailableError with the controller's reason."""
-    async with aiohttp.ClientSession() as session:
+    async with answers.session() as session:
         return await _post(
             session,
             f"{address}/agent/v1/enroll",
@@ -138,7 +138,7 @@ async def _post(
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=seconds),
         ) as response:
-            answer = await _bounded(response)
+            answer = await answers.read_bounded(response, MAX_BODY_BYTES)
             if response.status != 200:
                 raise ControllerUnavailableError(f"{url} answered {response.status}: {_problem(answer)}")
             return decode_body(answer, kind)
@@ -148,16 +148,6 @@ async def _post(
         raise ControllerUnavailableError(f"{url}: {error or 'no answer in time'}") from error
     except ProtocolError as error:
         raise ControllerUnavailableError(f"{url}: {error}") from error
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body of at most 1 MiB; raises ControllerUnavailableError for a longer one."""
-    parts = bytearray()
-    async for part in response.content.iter_chunked(1 << 16):
-        parts += part
-        if len(parts) > MAX_BODY_BYTES:
-            raise ControllerUnavailableError(f"{response.url} sent more than {MAX_BODY_BYTES} bytes")
-    return bytes(parts)
 
 
 def _problem(body: bytes) -> str:

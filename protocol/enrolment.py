@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from protocol import canonical
-from protocol.errors import BadDocument, BadToken, NotCanonical
+from protocol.errors import BadDocument, BadToken, NotCanonical, NotStrictJson
 from protocol.scalars import Natural, Sha256Hex, Ulid
+from protocol.wire import decode_typed
 
 __all__ = [
     "JWT_TYPE",
@@ -152,6 +153,6 @@ def decode_body(data: bytes, kind: type[_Body]) -> _Body:
     if len(data) > MAX_BODY_BYTES:
         raise BadDocument("body over 1 MiB")
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return decode_typed(data, kind)
+    except NotStrictJson as error:
         raise BadDocument(f"{kind.__name__}: {error}") from error

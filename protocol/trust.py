@@ -163,7 +163,7 @@ def _walk_steps(bundle: TrustBundle) -> TrustSet:
     document, root = _read_step(first)
     for value in bundle.trust[1:]:
         envelope = dsse.parse_envelope(value)
-        if not root.signed(envelope):
+        if envelope.payload_type != dsse.TRUST or not root.signed(envelope):
             raise Refusal(Reason.TRUST_BROKEN_CHAIN, f"the step after {document.version} is not by its root")
         following, root = _read_step(envelope)
         if following.version != document.version + 1:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-import msgspec
 from msgspec import Struct
 
 from protocol.documents import Limits, TrustBundle, VerifierState
-from protocol.errors import BadDocument
+from protocol.errors import BadDocument, NotStrictJson
 from protocol.verify import Refused, verify
+from protocol.wire import decode_typed
 
 __all__ = ["ACCEPTED", "Vector", "VectorState"]
 
@@ -16,14 +16,14 @@ ACCEPTED = "accepted"
 
 
 class VectorState(Struct, frozen=True, forbid_unknown_fields=True):
-    """The host's memory in a vector."""
+    """The host's memory in a vector; what is absent is what a new host has."""
 
-    high_water: int
-    floor: int
-    trust_version: int
-    seen: tuple[str, ...]
-    last_seq: Mapping[str, int]
-    requests_run: tuple[str, ...]
+    high_water: int = 0
+    floor: int = 0
+    trust_version: int = 0
+    seen: tuple[str, ...] = ()
+    last_seq: Mapping[str, int] = {}
+    requests_run: tuple[str, ...] = ()
 
     def as_state(self) -> VerifierState:
         """The state as the verifier takes it."""
@@ -53,9 +53,12 @@ class Vector(Struct, frozen=True, forbid_unknown_fields=True):
     def parse(cls, data: bytes) -> Self:
         """The vector of JSON text. Raises BadDocument."""
         try:
-            return msgspec.json.decode(data, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            vector = decode_typed(data, cls)
+        except NotStrictJson as error:
             raise BadDocument(f"not a vector: {error}") from error
+        if not vector.name.isprintable():
+            raise BadDocument("not a vector: its name is no printable text")
+        return vector
 
     def run(self) -> str:
         """What our verifier answers: `accepted` or a reason. Raises BadDocument for a shapeless bundle."""

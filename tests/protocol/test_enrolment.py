@@ -121,6 +121,8 @@ def test_absent_fields_are_absent() -> None:
         b"[" * 100_000,
         b" " * (MAX_BODY_BYTES + 1),
         b'{"receipts":[' + b"{}," * 300 + b"{}]}",
+        b'{"receipts":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}",
+        b'{"receipts\xff":[]}',
     ],
     ids=lambda data: repr(data[:20]),
 )

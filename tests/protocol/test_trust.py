@@ -89,3 +89,14 @@ def test_a_kept_set_is_checked_at_each_use(now: int, known: int) -> None:
     trust: TrustSet = walk_chain(HELD)
     with pytest.raises(Refusal):
         check_current(trust, now=now, known_version=known)
+
+
+@pytest.mark.parametrize("payload_type", ["", "\ud800", "é", "a" * 100_000], ids=lambda text: ascii(text[:6]))
+def test_a_step_of_any_other_type_breaks_the_chain(payload_type: str) -> None:
+    """Even a type that has no bytes to be signed over (a lone surrogate) is refused, not stumbled over."""
+    step = {**trust_step(2), "payloadType": payload_type}
+    assert refusal(HELD, [step], None) is Reason.TRUST_BROKEN_CHAIN
+    assert refusal(HELD, [], {**approvers(), "payloadType": payload_type}) is Reason.TRUST_BROKEN_CHAIN
+    first = TrustBundle.parse(chain({**FIRST, "payloadType": payload_type}))
+    with pytest.raises(Refusal):
+        walk_chain(first)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from protocol import dsse
 from protocol.documents import Delivery, SignedRequest, TrustBundle
 from protocol.errors import BadDocument, MalformedEnvelope, NotStrictJson, ProtocolError, TooLarge
-from protocol.wire import decode_base64, decode_json, decoded_size, encode_base64
+from protocol.wire import decode_base64, decode_json, decode_typed, decoded_size, encode_base64
 from tests.protocol.scene import PROPERTY, action, chain, key, restart, trust_step
 
 BAD_JSON = {
@@ -153,3 +153,22 @@ def test_any_bytes_are_a_delivery_or_refused(data: bytes) -> None:
 def test_a_mapping_with_an_odd_value_is_no_envelope() -> None:
     with pytest.raises(MalformedEnvelope):
         dsse.parse_envelope({"payload": b"", "payloadType": dsse.ACTION, "signatures": []})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b'{"a":"\xff"}',
+        b'{"\xff":"a"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"1" * 5_000,
+        b'"\\ud800"',
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+def test_what_msgspec_raises_stays_in_the_family(data: bytes) -> None:
+    with pytest.raises(NotStrictJson):
+        decode_typed(data, dict[str, str])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError, Refused
 from controller.plan.brakes import DEFAULT_LIMITS, strictest
-from controller.plan.plan import Report
+from controller.plan.plan import Gap, Report
 from controller.reconcile.limits import limits_of
 from controller.reconcile.planner import Planner, Standing, System
 from controller.resources.proxmox_machines import check_clusters
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from controller.config import Configuration, Keycloak, Proxmox
     from controller.plan.brakes import Limits
     from controller.plan.change import Outcome
+    from controller.plan.plan import Plan
     from controller.policy.model import Policy
     from controller.reconcile.applier import Applier, Target
     from controller.reconcile.passes import Planned
@@ -71,6 +72,12 @@ class Controller:
                 hint="add it to owners in controller.yaml",
             )
 
+    def check(self, policy: Policy) -> None:
+        """Raise Refused for an owner that is not ours, PolicyErrors for a cluster that nobody knows."""
+        self.check_owner(policy)
+        if self.configuration.proxmox:
+            check_clusters(policy, self.configuration.proxmox)
+
     def planner(self, policy: Policy) -> Planner:
         """A planner over every system that controller.yaml names; its clients cannot write."""
         return Planner(self._systems(policy), datetime.fromtimestamp(self._clock(), UTC).date())
@@ -79,25 +86,27 @@ class Controller:
         """Observe and plan; the store is read meanwhile."""
         from controller.reconcile.passes import plan_pass
 
-        self.check_owner(policy)
-        if self.configuration.proxmox:
-            check_clusters(policy, self.configuration.proxmox)
+        self.check(policy)
         with ThreadPoolExecutor(1, thread_name_prefix="memory") as pool:
             memory: Future[Memory] = pool.submit(self.memory, policy)
             planned = plan_pass(self.planner(policy), policy, memory.result, targets)
-        unserved = self._unserved(policy)
-        return replace(planned, plan=replace(planned.plan, reported=(*planned.plan.reported, *unserved)))
+        return replace(planned, plan=self.completed(planned.plan, policy))
 
-    def _unserved(self, policy: Policy) -> list[Report]:
-        """What the policy speaks of and controller.yaml names no system for."""
-        said: list[Report] = []
-        if policy.realm is not None and self.configuration.keycloak is None:
-            said.append(Report("keycloak", "realm", policy.realm.name, "controller.yaml names no Keycloak"))
+    def completed(self, plan: Plan, policy: Policy) -> Plan:
+        """The plan with what no pass can see: systems that policy or controller.yaml does not name."""
         if policy.realm is None and self.configuration.keycloak is not None:
-            said.append(Report("keycloak", "realm", "", "the policy names no realm: Keycloak is left alone"))
+            text = "the policy names no realm: Keycloak is left alone"
+            plan = replace(plan, reported=(*plan.reported, Report("keycloak", "realm", "", text)))
+        return replace(plan, unobserved=(*plan.unobserved, *self._unserved(policy)))
+
+    def _unserved(self, policy: Policy) -> tuple[Gap, ...]:
+        """What the policy speaks of and controller.yaml names no system for: nobody looks there."""
+        said: list[Gap] = []
+        if policy.realm is not None and self.configuration.keycloak is None:
+            said.append(Gap("keycloak", "realm", "controller.yaml names no Keycloak"))
         if policy.machines and not self.configuration.proxmox:
-            said.append(Report("proxmox", "machines.assigned", "", "controller.yaml names no Proxmox"))
-        return said
+            said.append(Gap("proxmox", "machines.assigned", "controller.yaml names no Proxmox"))
+        return tuple(said)
 
     def memory(self, policy: Policy) -> Memory:
         """What earlier passes left; a store that was never written is not made by reading."""
@@ -206,7 +215,7 @@ class Controller:
             else "",
             username=settings.username,
             password=configuration.secret(settings.password_file) if settings.password_file else "",
-            ca_file=configuration.file(settings.ca_file) if settings.ca_file else None,
+            ca_file=configuration.authority(settings.ca_file),
         )
 
     def _targets(self, policy: Policy) -> list[Target]:
@@ -267,7 +276,7 @@ class Controller:
             url=settings.url,
             token_id=settings.token_id,
             token_secret=configuration.secret(settings.token_secret_file),
-            ca_file=configuration.file(settings.ca_file) if settings.ca_file else None,
+            ca_file=configuration.authority(settings.ca_file),
         )
 
 

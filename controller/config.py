@@ -158,6 +158,22 @@ class Configuration(Section):
         """A path of this file: relative ones start from its folder."""
         return self._folder / name
 
+    def authority(self, name: str) -> Path | None:
+        """The file of a `ca_file`; None where none is named.
+
+        Raises ConfigurationError where it cannot be read, or holds no certificate.
+        """
+        if not name:
+            return None
+        path = self.file(name)
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"ca_file {path} cannot be read: {error.strerror}") from error
+        if b"-----BEGIN CERTIFICATE-----" not in text:
+            raise ConfigurationError(f"ca_file {path} holds no certificate", hint="it is a PEM file")
+        return path
+
     @property
     def store_url(self) -> str:
         """The store's SQLAlchemy URL."""
@@ -169,7 +185,8 @@ class Configuration(Section):
         try:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"the secret {path} cannot be read: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise ConfigurationError(f"the secret {path} cannot be read: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -259,7 +276,19 @@ def _line(details: Any, place: Any, overlay: _Overlay, file: str) -> str:
     variable = overlay.variables.get(tuple(map(str, path)))
     name = ".".join(map(str, path)) or file
     if details["type"] == "extra_forbidden":
-        return f"{key_position(place, path)}: unknown key {quoted(path[-1])}"
+        meant = did_you_mean(str(path[-1]), _keys_beside(path))
+        question = f"; did you mean {quoted(meant)}?" if meant else ""
+        return f"{key_position(place, path)}: unknown key {quoted(path[-1])}{question}"
     where = f"environment {variable}" if variable else str(value_position(place, path))
     message = str(details["msg"]).removeprefix("Value error, ")
     return f"{where}: {name}: {message[:1].lower()}{message[1:]}"
+
+
+def _keys_beside(path: Sequence[Token]) -> list[str]:
+    """The keys that may stand where the last one of `path` does."""
+    model: type[BaseModel] | None = Configuration
+    for name in path[:-1]:
+        field = model.model_fields.get(str(name)) if model is not None else None
+        # The name of a cluster is no field of a model: what is below it has the same one.
+        model = _model(field.annotation) if field is not None else model
+    return list(model.model_fields) if model is not None else []

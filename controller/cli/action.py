@@ -100,7 +100,7 @@ def _queue_alone(configuration: Configuration, store: Store, order: dict[str, An
     """Without a serving controller: take the lease for a moment, sign, queue."""
     from controller.api.operators import ActionBody, checked_order
     from controller.cli.printing import actor
-    from controller.service import data_folder, holder_name
+    from controller.service import data_folder, holder_name, named_hosts
     from controller.signing import ActionSigner, new_ulid
 
     data, now = data_folder(configuration), int(time.time())
@@ -108,6 +108,7 @@ def _queue_alone(configuration: Configuration, store: Store, order: dict[str, An
         data.signer("signing"), trust_version=data.trust.version, policy_commit=store.commits.last_applied
     )
     wanted = store.hosts.named(order["host"])
+    named_hosts(configuration, data, store).require(wanted.name)
     checked = checked_order(ActionBody(**order), wanted.host_id)
 
     def sign(seq: int) -> SignedAction:

@@ -59,5 +59,5 @@ class LocalController:
             connection.close()
         if response.status >= 400:
             kind = Refused if response.status == _REFUSED else ControllerError
-            raise kind(str(answer.get("detail", "the controller refused")))
+            raise kind(str(answer.get("detail", "the controller refused")), hint=str(answer.get("hint", "")))
         return dict(answer)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,6 +25,7 @@ from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
 from controller.cli.serve import gitops, serve
 from controller.errors import ControllerError
+from controller.policy.problems import PolicyErrors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,25 +65,57 @@ def _steward() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line (`arguments`, or the process's own) and exit with one of the codes above."""
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: Sequence[str] | None) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = _run(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        code = app(args=words, standalone_mode=False)
     except typer.Abort:
+        typer.echo("interrupted", err=True)
         return 1
     except ControllerError as error:
-        typer.echo(error.message, err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
-        return error.exit_code
+        return _failed(error, words)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        typer.echo(f"{error.filename or 'input or output'}: {error.strerror or error}", err=True)
-        return 1
+        named = f"{error.filename}: " if error.filename else ""
+        return _failed(ControllerError(f"{named}{error.strerror or error}"), words)
     except Exception as error:
         if not isinstance(error, _USAGE_ERROR):
             raise
-        typer.echo(str(error), err=True)
+        typer.echo(f"{error}\nhint: steward {_verb(words)}--help", err=True)
         return WRONG_USAGE
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: ControllerError, words: Sequence[str]) -> int:
+    """Say what went wrong: to people on standard error, to programs as JSON where they asked for that."""
+    if _wants_json(words):
+        told: dict[str, object] = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        if isinstance(error, PolicyErrors):
+            told["problems"] = [problem.to_json() for problem in error.problems]
+        typer.echo(json.dumps(told, indent=2))
+        return error.exit_code
+    typer.echo(error.message, err=True)
+    if error.hint:
+        typer.echo(f"hint: {error.hint}", err=True)
+    return error.exit_code
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    return "--output=json" in words or ("--output", "json") in pairwise(words)
+
+
+def _verb(words: Sequence[str]) -> str:
+    known = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups if group.name}
+    return f"{words[0]} " if words and words[0] in known else ""

@@ -133,7 +133,7 @@ def _apply(
     reviewed: Sequence[Mapping[str, Any]],
     ask: bool,
 ) -> int:
-    from controller.cli.rendering import console, print_plan
+    from controller.cli.rendering import console, print_plan, print_totals
     from controller.reconcile.holding import holder_name
     from controller.reconcile.passes import Braked, require_digest
 
@@ -142,7 +142,10 @@ def _apply(
         if digest:
             require_digest(planned.plan, digest, reviewed)
         out = console(stderr=output is Output.JSON)
-        print_plan(out, planned.plan, most=_SHOWN_BEFORE_APPLY)
+        if digest:
+            print_totals(out, planned.plan)  # the changes were reviewed, one by one
+        else:
+            print_plan(out, planned.plan, policy=planned.policy, most=_SHOWN_BEFORE_APPLY)
         if planned.refusals:
             raise Braked(planned.refusals)
         if planned.plan.is_empty:
@@ -160,8 +163,20 @@ def _carried_out(controller: Controller, planned: Planned, term: int, output: Ou
     from controller.plan.change import Result
 
     began = time.monotonic()
-    with progress(len(planned.plan.changes)) as advance:
-        outcomes = controller.apply(planned, actor=_actor(), term=term, on_outcomes=advance)
+    ended: list[Outcome] = []
+    try:
+        with progress(len(planned.plan.changes)) as advance:
+
+            def note(outcomes: Sequence[Outcome]) -> None:
+                ended.extend(outcomes)
+                advance(outcomes)
+
+            outcomes = controller.apply(planned, actor=_actor(), term=term, on_outcomes=note)
+    except KeyboardInterrupt:
+        raise ControllerError(
+            f"interrupted: {len(ended)} of {len(planned.plan.changes)} changes had ended",
+            hint="run it again: it plans anew and does what is left",
+        ) from None
     seconds = time.monotonic() - began
     if output is Output.JSON:
         typer.echo(json.dumps(_applied_json(planned, outcomes), indent=2))
@@ -191,10 +206,7 @@ def _print(planned: Planned, output: Output) -> None:
         return
     from controller.cli.rendering import console, print_plan
 
-    out = console()
-    for note in (*planned.policy.overridden, *planned.policy.not_applied):
-        out.print(f"note: {note}", style="dim")
-    print_plan(out, planned.plan, planned.refusals)
+    print_plan(console(), planned.plan, planned.refusals, policy=planned.policy)
 
 
 def _exit_code(planned: Planned) -> int:

@@ -1,29 +1,40 @@
-"""Plans and outcomes as people read them. Colour only on a terminal; `--output json` is for programs."""
+"""Plans and outcomes as people read them: by system, a line for a change, at any width.
+
+Colour only on a terminal; `--output json` is for programs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.cli.wording import counted, is_adoption, name_of, noun_of, words_of
 from controller.plan.change import Operation, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from rich.console import Console
-    from rich.table import Table
 
     from controller.plan.brakes import Refusal
-    from controller.plan.change import Change, Json, Outcome
-    from controller.plan.plan import Plan
+    from controller.plan.change import Change, Outcome
+    from controller.plan.plan import Plan, Report
+    from controller.policy.model import Policy
+    from controller.policy.position import SourcePosition
 
-__all__ = ["console", "print_outcomes", "print_plan"]
+__all__ = ["console", "print_outcomes", "print_plan", "print_totals", "print_wrapped"]
 
 _SIGNS = {
     Operation.CREATE: ("+", "green"),
     Operation.UPDATE: ("~", "yellow"),
     Operation.DELETE: ("-", "red"),
 }
-_LONGEST_VALUE = 60
-_WIDTH_OF_A_FILE = 200
+_WIDTH_WITHOUT_TERMINAL = 100
+_INDENT = 4
+_LEAST_WORDS = 24
+_FEW = 3
 _MOST_REPORTS = 30
 
 
@@ -31,119 +42,229 @@ def console(*, stderr: bool = False) -> Console:
     """A console that prints what it is given: no markup, no guessing at colours."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False, markup=False)
-    if not made.is_terminal:
-        made.width = _WIDTH_OF_A_FILE
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal and not os.environ.get("COLUMNS"):
+        made.width = _WIDTH_WITHOUT_TERMINAL
     return made
 
 
 def print_plan(
-    out: Console, plan: Plan, refusals: Sequence[Refusal] = (), *, most: int | None = None
+    out: Console,
+    plan: Plan,
+    refusals: Sequence[Refusal] = (),
+    *,
+    policy: Policy | None = None,
+    most: int | None = None,
 ) -> None:
-    """The plan as a table (at most `most` changes), what was not seen or is left alone, and the digest."""
+    """The plan (at most `most` changes), what is left alone or was not seen, and the digest.
+
+    With `policy`, also what that overrides, and what of it this version does not carry out.
+    """
     shown = plan.changes[:most]
-    if shown:
-        out.print(_table(shown))
+    _print_systems(out, shown, plan.instances)
     if len(shown) < len(plan.changes):
         out.print(f"… and {len(plan.changes) - len(shown)} more (steward plan shows all)", style="dim")
+    _print_report_mode(out, [report.change for report in plan.reported if report.change is not None])
+    _print_reports(out, [report for report in plan.reported if report.change is None])
+    if policy is not None:
+        _print_notes(out, policy)
+    print_totals(out, plan, refusals)
+
+
+def print_totals(out: Console, plan: Plan, refusals: Sequence[Refusal] = ()) -> None:
+    """What was not seen, what holds the plan, how much it is, and its digest."""
+    unseen: dict[tuple[str, str], list[str]] = {}
     for gap in plan.unobserved:
-        out.print(f"not observed: {gap.system} {gap.section}: {gap.why}", style="bold red")
-    _print_reports(out, plan)
+        unseen.setdefault((gap.system, gap.why), []).append(gap.section)
+    for (system, why), sections in unseen.items():
+        print_wrapped(out, f"not observed: {system} {', '.join(sections)}: {why}", style="bold red")
     for refusal in refusals:
-        out.print(f"held by the brake {refusal.rule}: {refusal}", style="bold red")
-    out.print(_counted(plan))
-
-
-def _print_reports(out: Console, plan: Plan) -> None:
-    """What is left alone; what should wake somebody first."""
-    reports = sorted(plan.reported, key=lambda report: not report.pages)
-    for report in reports[:_MOST_REPORTS]:
-        place = f" ({report.source})" if report.source else ""
-        name = "/".join(filter(None, (report.system, report.section, report.key)))
-        out.print(
-            f"reported: {name}: {report.text}{place}", style="bold yellow" if report.pages else "yellow"
-        )
-    if len(reports) > _MOST_REPORTS:
-        out.print(f"reported: {len(reports) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
-
-
-def _counted(plan: Plan) -> str:
+        print_wrapped(out, f"held by the brake {refusal.rule}: {refusal}", style="bold red")
     if plan.is_empty:
-        return (
-            "nothing to do where it could be observed" if plan.unobserved else "nothing to do: no difference"
-        )
-    counts = ", ".join(
-        f"{number} to {operation}" for operation in Operation if (number := plan.count(operation))
-    )
-    return f"{counts}\ndigest {plan.digest}"
+        is_whole = not plan.unobserved
+        out.print("nothing to do: no difference" if is_whole else "nothing to do where it could be observed")
+        return
+    out.print(", ".join(f"{n} to {one}" for one in Operation if (n := plan.count(one))), style="bold")
+    out.print(f"digest {plan.digest}", soft_wrap=True)
 
 
-def _table(changes: Sequence[Change]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
-    for heading in ("", "object", "change", "because"):
-        table.add_column(heading, overflow="fold")
-    for change in changes:
-        sign, style = _SIGNS[change.operation]
-        because = f"{change.reason} ({change.source})" if change.source else change.reason
-        name = f"{change.system}/{change.section}/{change.key}"
-        table.add_row(Text(sign, style), Text(name, style), Text(_way(change)), Text(because, "dim"))
-    return table
+def _print_notes(out: Console, policy: Policy) -> None:
+    """What a policy overrides, and what of it this version leaves undone: a paragraph each."""
+    overridden = [f"{note.what} ({_place(note.position)})" for note in policy.overridden]
+    undone = [f"{note.what} ({_place(note.position)})" for note in policy.not_applied]
+    for heading, notes in (("overridden", overridden), ("understood, not applied by this version", undone)):
+        if notes:
+            print_wrapped(out, f"{heading}: {', '.join(notes)}", style="dim")
+    if policy.overridden or policy.not_applied:
+        out.print()
 
 
-def _way(change: Change) -> str:
-    """The fields that matter: all that a creation sets, those that an update alters."""
-    before, after = change.before or {}, change.after or {}
-    if change.operation is Operation.CREATE:
-        return ", ".join(f"{name}={_shown(value)}" for name, value in after.items() if _says_something(value))
-    if change.operation is Operation.DELETE:
-        return "is deleted"
-    return ", ".join(_step(name, before.get(name), after.get(name)) for name in change.changed)
-
-
-def _says_something(value: Json) -> bool:
-    return value not in (None, "", False, (), [])
-
-
-def _step(name: str, before: Json, after: Json) -> str:
-    """Lists by what comes and goes, everything else as before → after."""
-    if _is_list(before) and _is_list(after):
-        had, has = _texts(before), _texts(after)
-        moves = [f"+{one}" for one in sorted(has - had)] + [f"-{one}" for one in sorted(had - has)]
-        return f"{name} {' '.join(moves)}"
-    return f"{name} {_shown(before)} → {_shown(after)}"
-
-
-def _is_list(value: Json) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _texts(value: Json) -> set[str]:
-    return set(map(str, value)) if isinstance(value, Sequence) else set()
-
-
-def _shown(value: Json) -> str:
-    if isinstance(value, str):
-        text = value or '""'
-    elif isinstance(value, Mapping):
-        text = " ".join(f"{name}={_shown(item)}" for name, item in value.items())
-    elif isinstance(value, Sequence):
-        text = ",".join(map(_shown, value)) or "none"
-    else:
-        text = "none" if value is None else str(value).lower()
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+def print_wrapped(out: Console, text: str, *, style: str = "") -> None:
+    """A paragraph, its further lines indented; words (paths, addresses) stay whole."""
+    out.print("\n".join(_wrapped(text, out.width, _INDENT)), style=style, soft_wrap=True)
 
 
 def print_outcomes(out: Console, outcomes: Sequence[Outcome], seconds: float) -> None:
-    """What did not go well, one line each, then the counts."""
+    """What did not go well, then the counts."""
     for outcome in outcomes:
         if outcome.result is not Result.APPLIED:
-            out.print(
-                f"{outcome.result}: {outcome.change.operation} {outcome.change.identity}: {outcome.reason}",
-                style="red",
+            change = outcome.change
+            text = (
+                f"{outcome.result}: {change.system}: {change.operation} {name_of(change)}: {outcome.reason}"
             )
+            print_wrapped(out, text, style="red")
     results = [outcome.result for outcome in outcomes]
     counts = ", ".join(f"{results.count(result)} {result}" for result in Result if result in results)
-    out.print(f"{counts} in {seconds:.1f} s")
+    out.print(f"{counts} in {seconds:.1f} s", style="bold")
+
+
+def _print_systems(out: Console, changes: Sequence[Change], instances: Mapping[str, str]) -> None:
+    from rich.text import Text
+
+    for system in dict.fromkeys(change.system for change in changes):
+        heading = Text(system, "bold").append(f"  {instances.get(system, '')}", "dim")
+        out.print(heading, soft_wrap=True)
+        _print_changes(out, [change for change in changes if change.system == system])
+        out.print()
+
+
+def _print_report_mode(out: Console, changes: Sequence[Change]) -> None:
+    """What sections in report mode differ in: the same lines, under a heading that says so."""
+    if not changes:
+        return
+    for system in dict.fromkeys(change.system for change in changes):
+        out.print(f"{system}: in report mode, told and not changed", style="bold")
+        _print_changes(out, [change for change in changes if change.system == system])
+        out.print()
+
+
+def _print_changes(out: Console, changes: Sequence[Change]) -> None:
+    adoptions: dict[str, list[str]] = {}
+    for change in changes:
+        if is_adoption(change):
+            adoptions.setdefault(change.section, []).append(change.key)
+    many = {section for section, keys in adoptions.items() if len(keys) > _FEW}
+    shown = [change for change in changes if not (is_adoption(change) and change.section in many)]
+    width = _name_width(shown, out.width)
+    for change in shown:
+        _print_change(out, change, width)
+    for section in sorted(many):
+        text = f"  ~ {counted(len(adoptions[section]), section)} adopted, nothing but our mark is set: "
+        out.print(_fitted(text, adoptions[section], out.width), style="yellow", soft_wrap=True)
+
+
+def _name_width(changes: Iterable[Change], width: int) -> int:
+    """The column of names: as wide as those need that have words beside them, within reason."""
+    names = [len(name_of(change)) for change in changes if words_of(change)]
+    return min(max(names, default=0), width * 2 // 5)
+
+
+def _print_change(out: Console, change: Change, name_width: int) -> None:
+    """Sign, name, words, and the place at the right edge; further words on lines of their own."""
+    from rich.text import Text
+
+    sign, style = _SIGNS[change.operation]
+    takes_away = style == "red" or change.removals.get("users") or change.removals.get("admins")
+    place = _place(change.source) if change.source else ""
+    name = name_of(change)
+    column = max(len(name), name_width)
+    room = out.width - _INDENT - column - 2 - (len(place) + 2 if place else 0)
+    left = _INDENT + name_width + 2
+    words = _packed(words_of(change), room if room >= _LEAST_WORDS else 0, out.width - left)
+    line = Text(f"  {sign} {name:<{column if words and words[0] else 0}}", style)
+    line.append(f"  {words[0]}" if words and words[0] else "", "red" if takes_away else "")
+    if place:
+        gap = max(2, out.width - line.cell_len - len(place))
+        line.append(" " * gap).append(place, "dim")
+    for more in words[1:]:
+        line.append("\n" + " " * left).append(more, "red" if takes_away else "")
+    out.print(line, soft_wrap=True)
+
+
+def _packed(parts: Sequence[str], first: int, others: int) -> list[str]:
+    """Parts joined by dots, filled into a first line of `first` cells (0: none) and further ones.
+
+    A part that fits on no line whole begins where there is room and goes on below.
+    """
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        room = first if len(lines) == 1 else others
+        if len(joined) <= room:
+            lines[-1] = joined
+            continue
+        begun = _filled(joined, room)
+        if len(part) <= max(first, _LEAST_WORDS) or len(begun) <= len(lines[-1]) + 2:
+            lines += _broken(part, others)
+        else:
+            lines[-1:] = [begun, *_broken(joined[len(begun) :].strip(), others)]
+    return lines
+
+
+def _filled(text: str, room: int) -> str:
+    """As many whole words as `room` cells hold."""
+    return text if len(text) <= room else text[: room + 1].rpartition(" ")[0]
+
+
+def _broken(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, 1), break_on_hyphens=False, break_long_words=False)
+
+
+def _print_reports(out: Console, reports: Sequence[Report]) -> None:
+    """What is left alone; what should wake somebody first."""
+    if not reports:
+        return
+    out.print("seen and left alone", style="bold")
+    ranked = sorted(reports, key=lambda report: not report.pages)
+    for report in ranked[:_MOST_REPORTS]:
+        place = f" ({_place(report.source)})" if report.source else ""
+        sign, style = ("!", "bold red") if report.pages else ("·", "yellow")
+        text = f"  {sign} {report.system}: {_about(report)}{report.text}{place}"
+        print_wrapped(out, text, style=style)
+    if len(reports) > _MOST_REPORTS:
+        out.print(f"  and {len(reports) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
+    out.print()
+
+
+def _about(report: Report) -> str:
+    """The object, where the report's own words do not name it (those about entries do)."""
+    is_entry = report.section == "machines.assigned" and " " in report.key
+    if not report.key or is_entry:
+        return ""
+    name = report.key if report.section == "machines.assigned" else f"{noun_of(report.section)} {report.key}"
+    return f"{name}: "
+
+
+def _fitted(text: str, names: Sequence[str], width: int) -> str:
+    """As many names as one line holds."""
+    shown = len(names)
+    while shown > 1 and len(_listed(text, names, shown)) > width:
+        shown -= 1
+    return _listed(text, names, shown)
+
+
+def _listed(text: str, names: Sequence[str], shown: int) -> str:
+    rest = f", and {len(names) - shown} more" if shown < len(names) else ""
+    return text + ", ".join(names[:shown]) + rest
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    return [
+        line
+        for paragraph in text.splitlines()
+        for line in textwrap.wrap(
+            paragraph,
+            max(width, 2 * indent),
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
+
+
+def _place(source: SourcePosition) -> str:
+    """File and line, from the current folder where the file is below it."""
+    path = Path(source.file)
+    here = Path.cwd()
+    file = path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+    return f"{file}:{source.line}"

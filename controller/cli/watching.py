@@ -10,13 +10,14 @@ import os
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError
+from controller.policy.problems import PolicyErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from controller.app import Controller
     from controller.plan.brakes import Refusal
@@ -37,26 +38,36 @@ class Drawing:
     plan: Plan | None
     refusals: tuple[Refusal, ...] = ()
     mistakes: str = ""
+    policy: Policy | None = None
     work_seconds: float = 0.0
 
     def same_as(self, other: Drawing | None) -> bool:
         """Whether drawing it would show nothing new."""
         if other is None or self.mistakes != other.mistakes or (self.plan is None) != (other.plan is None):
             return False
-        return self.plan is None or other.plan is None or self.plan.to_json() == other.plan.to_json()
+        if self.plan is None or other.plan is None:
+            return True
+        return self.plan.to_json() == other.plan.to_json() and self.refusals == other.refusals
 
 
-def stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Time of change (ns) and size of every file below `folder`, as far as they stay while we look."""
+def stamps(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    """Time of change (ns) and size of every policy file below `folders`, as far as they stay while we look.
+
+    Hidden folders (`.git`) hold no policy.
+    """
     found: dict[str, tuple[int, int]] = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)  # noqa: PTH118 - ten times a second over a whole folder
-            try:
-                status = os.stat(path)  # noqa: PTH116
-            except OSError:
-                continue
-            found[path] = (status.st_mtime_ns, status.st_size)
+    for folder in folders:
+        for parent, inner, names in os.walk(folder):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            for name in names:
+                if not name.endswith((".yaml", ".yml")):
+                    continue
+                path = os.path.join(parent, name)  # noqa: PTH118 - ten times a second over whole folders
+                try:
+                    status = os.stat(path)  # noqa: PTH116
+                except OSError:
+                    continue
+                found[path] = (status.st_mtime_ns, status.st_size)
     return found
 
 
@@ -71,6 +82,8 @@ class Watch:
         self._realm: str | None = None
         self._sights: Mapping[str, Sight] | None = None
         self._policy: Policy | None = None
+        self.folders: frozenset[Path] = frozenset({folder})
+        """What the policy was last read from: the folder itself and those that it extends."""
 
     def look(self) -> Drawing:
         """Read the folder and compare it with what was last observed; observe where nothing was yet."""
@@ -79,14 +92,21 @@ class Watch:
         began = time.monotonic()
         try:
             policy = load(self._folder)
-            self._controller.check_owner(policy)
+            self._read_from(policy.files)
+            self._controller.check(policy)
             self._policy = policy
             planner = self._planner_for(policy)
             if self._sights is None:
                 self._sights = planner.observe(policy)
             return self._compared(planner, policy, began)
         except ControllerError as error:
+            if isinstance(error, PolicyErrors):
+                self._read_from([*map(str, self.folders), *(one.position.file for one in error.problems)])
             return Drawing(None, mistakes=str(error), work_seconds=time.monotonic() - began)
+
+    def _read_from(self, files: Iterable[str]) -> None:
+        found = (Path(file) for file in files)
+        self.folders = frozenset({self._folder, *(one if one.is_dir() else one.parent for one in found)})
 
     def refresh(self) -> None:
         """Observe the world for the last policy that was sound; called from another thread than `look`."""
@@ -102,9 +122,9 @@ class Watch:
 
         sights = self._sights or {}
         memory = self._controller.memory(policy)
-        plan = planner.compare(policy, sights, memory, self._targets)
+        plan = self._controller.completed(planner.compare(policy, sights, memory, self._targets), policy)
         held = refusals(plan, sights, memory.limits)
-        return Drawing(plan, held, work_seconds=time.monotonic() - began)
+        return Drawing(plan, held, policy=policy, work_seconds=time.monotonic() - began)
 
     def _planner_for(self, policy: Policy) -> Planner:
         """The planner of the policy's realm; another realm is another world."""
@@ -118,13 +138,13 @@ def watch_plan(controller: Controller, folder: Path, targets: Sequence[str]) -> 
     """Draw until Ctrl-C."""
     over = threading.Event()
     try:
-        follow(Watch(controller, folder, targets), folder, _draw, over)
+        follow(Watch(controller, folder, targets), _draw, over)
     except KeyboardInterrupt:
         over.set()
 
 
-def follow(watch: Watch, folder: Path, draw: Callable[[Drawing], None], over: threading.Event) -> None:
-    """Draw what changes, in the folder or in the world, until `over` is set."""
+def follow(watch: Watch, draw: Callable[[Drawing], None], over: threading.Event) -> None:
+    """Draw what changes, in the folders or in the world, until `over` is set."""
     changed_world = threading.Event()
     observer = threading.Thread(
         target=_observe, args=(watch, changed_world, over), daemon=True, name="observe"
@@ -132,10 +152,13 @@ def follow(watch: Watch, folder: Path, draw: Callable[[Drawing], None], over: th
     shown: Drawing | None = None
     seen: dict[str, tuple[int, int]] | None = None
     while not over.is_set():
-        now = stamps(folder)
+        folders = watch.folders
+        now = stamps(watch.folders)
         if now != seen or changed_world.is_set():
             changed_world.clear()
             drawing = watch.look()
+            if watch.folders != folders:  # something saved there meanwhile would go unseen: look again
+                continue
             if now != seen or not drawing.same_as(shown):
                 draw(drawing)
                 shown = drawing
@@ -161,7 +184,7 @@ def _draw(drawing: Drawing) -> None:
     if out.is_terminal:
         out.clear()
     if drawing.plan is None:
-        out.print(drawing.mistakes, style="red")
+        out.print(drawing.mistakes, style="red", soft_wrap=True)
     else:
-        print_plan(out, drawing.plan, drawing.refusals)
+        print_plan(out, drawing.plan, drawing.refusals, policy=drawing.policy)
     out.print(f"{time.strftime('%H:%M:%S')}  {drawing.work_seconds * 1000:.0f} ms; Ctrl-C ends", style="dim")

@@ -23,6 +23,7 @@ from keycloak import ConnectionManager, KeycloakConnectionError, KeycloakOpenIDC
 from keycloak.urls_patterns import URL_LOGOUT, URL_TOKEN
 
 from controller.clients.keycloak_answers import MALFORMED
+from controller.clients.silence import CERTIFICATE_HINT, is_about_trust, why_silent
 from controller.errors import (
     ControllerError,
     NotAllowed,
@@ -256,8 +257,9 @@ def _sent(send: Callable[[], requests.Response], *, writes: bool) -> requests.Re
     except (KeycloakConnectionError, requests.RequestException) as error:
         cause = error.__cause__ if isinstance(error, KeycloakConnectionError) else error
         if not writes or _nothing_was_sent(cause):
-            raise Unreachable(f"Keycloak gave no answer: {_kind(cause)}") from error
-        raise OutcomeUnknown(f"Keycloak took a write and gave no answer: {_kind(cause)}") from error
+            hint = CERTIFICATE_HINT if is_about_trust(cause) else ""
+            raise Unreachable(f"Keycloak gave no answer: {why_silent(cause)}", hint=hint) from error
+        raise OutcomeUnknown(f"Keycloak took a write and gave no answer: {why_silent(cause)}") from error
 
 
 def _nothing_was_sent(cause: BaseException | None) -> bool:
@@ -267,12 +269,6 @@ def _nothing_was_sent(cause: BaseException | None) -> bool:
         reason = getattr(cause.args[0], "reason", None)
         return type(reason).__name__ in {"NewConnectionError", "NameResolutionError"}
     return False
-
-
-def _kind(cause: BaseException | None) -> str:
-    """The kind of failure alone: the text of a library's error may hold an address with its query."""
-    reason = getattr(cause.args[0], "reason", None) if cause is not None and cause.args else None
-    return type(reason if reason is not None else cause).__name__
 
 
 def _reason(answer: requests.Response) -> str:

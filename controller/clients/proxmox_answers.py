@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from controller.clients.silence import CERTIFICATE_HINT, is_about_trust, why_silent
 from controller.errors import (
     Conflict,
     ControllerError,
@@ -93,7 +94,8 @@ def failure_of(call: str, status: int, reason: str, failure: Failure) -> Control
         return Unreachable(message) if call.startswith("GET ") else OutcomeUnknown(message)
     if status == HTTPStatus.UNAUTHORIZED:
         return NotAllowed(
-            message, hint="check token_id and the token's secret file; has it or its user expired?"
+            f"Proxmox VE refused our token: {status} {text}",
+            hint="check token_id and the token's secret file; has it or its user expired?",
         )
     if status == HTTPStatus.FORBIDDEN:
         return NotAllowed(message, hint="give our token this privilege on this path")
@@ -111,21 +113,16 @@ def _by_message(message: str, text: str) -> ControllerError:
 
 def transport_failure(call: str, error: requests.RequestException, *, writes: bool) -> ControllerError:
     """The error for a request that got no answer; a write that may have arrived is `OutcomeUnknown`."""
-    reason = _reason(error)
+    reason = why_silent(error)
     if not writes or _nothing_was_sent(error):
-        return Unreachable(f"{call}: Proxmox VE gave no answer: {reason}", hint=_hint(error))
+        hint = CERTIFICATE_HINT if is_about_trust(error) else ""
+        return Unreachable(f"Proxmox VE gave no answer: {reason}", hint=hint)
     return OutcomeUnknown(f"{call}: Proxmox VE took a write and gave no answer: {reason}")
 
 
 def _nothing_was_sent(error: requests.RequestException) -> bool:
-    return isinstance(error, _NOTHING_SENT) or _reason(error) in {"NewConnectionError", "NameResolutionError"}
-
-
-def _reason(error: requests.RequestException) -> str:
-    """The kind of failure alone: the text of a library's error may hold an address with its query."""
     inner = getattr(error.args[0], "reason", None) if error.args else None
-    return type(inner if inner is not None else error).__name__
-
-
-def _hint(error: requests.RequestException) -> str:
-    return "is ca_file the cluster's own CA?" if isinstance(error, requests.exceptions.SSLError) else ""
+    return isinstance(error, _NOTHING_SENT) or type(inner).__name__ in {
+        "NewConnectionError",
+        "NameResolutionError",
+    }

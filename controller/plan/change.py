@@ -42,6 +42,7 @@ class Details(TypedDict, total=False):
     depends_on: tuple[str, ...]
     object_id: str
     removals: Mapping[str, int]
+    title: str
 
 
 class Operation(StrEnum):
@@ -71,6 +72,7 @@ class Change:
 
     `object_id` is the system's immutable id where it has one; `removals` counts what the brakes count, by
     population (`{"users": 1}` for a person who is disabled, `{"grants": 2}` for two roles taken away).
+    `title` is what people call the object where its key is the system's own; it stands in no JSON.
     """
 
     system: str
@@ -84,6 +86,7 @@ class Change:
     depends_on: tuple[str, ...] = ()
     object_id: str = ""
     removals: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    title: str = ""
 
     @property
     def identity(self) -> str:

@@ -42,7 +42,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Report:
-    """Something seen and left alone: a foreign mark, what is not ours, drift in a section in report mode."""
+    """Something seen and left alone: a foreign mark, what is not ours, drift in a section in report mode.
+
+    `change` is what would be done about it, were its section not in report mode; it stands in no JSON.
+    """
 
     system: str
     section: str
@@ -50,6 +53,7 @@ class Report:
     text: str
     pages: bool = False
     source: SourcePosition | None = None
+    change: Change | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The report as JSON; `pages` says whether somebody is to be woken."""

@@ -45,6 +45,7 @@ def only_reported(changes: Iterable[Change]) -> list[Report]:
             change.key,
             f"would {change.operation} (report mode): {change.reason}",
             source=change.source,
+            change=change,
         )
         for change in changes
     ]

@@ -153,7 +153,11 @@ def apply_pass(
         if on_outcomes is not None:
             on_outcomes(ended)
 
-    outcomes = applier.apply(planned.plan, on_outcomes=note)
+    try:
+        outcomes = applier.apply(planned.plan, on_outcomes=note)
+    except KeyboardInterrupt:
+        record.runs.finish(run, result="partial", detail="interrupted")
+        raise
     outcomes = _looked_again(outcomes, planned, planner)
     is_done = all(outcome.result is Result.APPLIED for outcome in outcomes) and not planned.plan.unobserved
     record.runs.finish(run, result="done" if is_done else "partial", detail=_summary(outcomes))

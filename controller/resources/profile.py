@@ -54,7 +54,7 @@ def diff(observed: Mapping[str, Profile], desired: Mapping[str, Profile], contex
         KEY,
         {OWNER_ATTRIBUTE: "undeclared"},
         {OWNER_ATTRIBUTE: "declared"},
-        reason="the user profile would drop our ownership mark",
+        reason="Keycloak would drop our ownership mark otherwise",
         depends_on=(f"{context.system}/realm/{context.realm}",),
     )
     return Difference(changes=(change,))

@@ -98,13 +98,14 @@ def diff(observed: SeenAssignments, desired: Mapping[str, Assignment], context: 
         for key, (entry, one) in wanted.items()
         if (change := _change(key, ours.get(key), entry, one, context))
     ]
+    names = {f"/vms/{guest.vmid}": guest.name for guest in observed.guests if guest.name}
     unsure = {(one.userid, PREFIX + one.role) for one in desired.values() if one.machine.machine not in vmids}
     prunes = [
-        _prune(key, entry, context)
+        _prune(key, entry, names.get(entry.path, entry.path.removeprefix("/") or "/"), context)
         for key, entry in ours.items()
         if key not in wanted and (entry.holder, entry.role) not in unsure
     ]
-    reported += _powerless(desired.values(), context) + _not_named(observed.entries, context)
+    reported += _powerless(desired.values(), context) + _not_named(observed.entries, names, context)
     return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
 
 
@@ -164,9 +165,17 @@ def _change(
 ) -> Change | None:
     needs = (f"{context.system}/roles/{one.role}", f"{context.system}/users/{one.user}")
     what = f"{one.user} is {one.role} on {one.machine.machine} in the policy"
+    title = _title(entry, one.machine.machine, context)
     if seen is None:
         return create(
-            context.system, SECTION, key, _fields(entry), reason=what, source=one.source, depends_on=needs
+            context.system,
+            SECTION,
+            key,
+            _fields(entry),
+            reason=what,
+            source=one.source,
+            depends_on=needs,
+            title=title,
         )
     if seen == entry:
         return None
@@ -179,12 +188,21 @@ def _change(
         reason=f"{what}; differs in propagate",
         source=one.source,
         depends_on=needs,
+        title=title,
     )
 
 
-def _prune(key: str, entry: ProxmoxEntry, context: Context) -> Change:
+def _prune(key: str, entry: ProxmoxEntry, where: str, context: Context) -> Change:
     reason = "entry names a role of ours and is no longer in the policy"
-    return delete(context.system, SECTION, key, _fields(entry), reason=reason)
+    title = _title(entry, where, context)
+    return delete(context.system, SECTION, key, _fields(entry), reason=reason, title=title)
+
+
+def _title(entry: ProxmoxEntry, where: str, context: Context) -> str:
+    """An entry as the policy would put it: machine, person (or another holder in full), role."""
+    holder = entry.holder.removesuffix(f"@{context.realm}") if entry.kind == "user" else entry.holder
+    who = holder if entry.kind == "user" else f"{entry.kind} {holder}"
+    return f"{where} ← {who}: {entry.role.removeprefix(PREFIX)}"
 
 
 def _powerless(assignments: Iterable[Assignment], context: Context) -> list[Report]:
@@ -202,7 +220,7 @@ def _powerless(assignments: Iterable[Assignment], context: Context) -> list[Repo
     ]
 
 
-def _not_named(entries: Iterable[ProxmoxEntry], context: Context) -> list[Report]:
+def _not_named(entries: Iterable[ProxmoxEntry], names: Mapping[str, str], context: Context) -> list[Report]:
     """Entries on guests that no policy can name, because their roles are not ours (`unlisted.acls`)."""
     others = [one for one in entries if one.path.startswith("/vms") and not one.role.startswith(PREFIX)]
     if context.unlisted_acls == "count":
@@ -213,7 +231,7 @@ def _not_named(entries: Iterable[ProxmoxEntry], context: Context) -> list[Report
             context.system,
             SECTION,
             _key(one.path, one.holder, one.role),
-            f"the {one.kind} {one.holder} has the role {one.role} on {one.path}; no policy says so",
+            f"{_title(one, names.get(one.path, one.path), context)}; no policy says so",
         )
         for one in sorted(others)
     ]

@@ -94,8 +94,8 @@ def test_mistakes_name_their_line_and_nothing_is_asked_of_any_system(stage, stew
 
 def test_a_dead_keycloak_is_said(stage, steward):
     stage.faults.alter(is_down=True)
-    assert "not observed: keycloak users" in steward("plan", "policies", code=1)
-    assert "not observed: keycloak users" in steward("apply", "policies", "--yes", code=1)
+    assert "not observed: keycloak realm, profile, roles, users: Keycloak gave no answer" in steward("plan", "policies", code=1)
+    assert "not observed: keycloak realm, profile, roles, users: Keycloak gave no answer" in steward("apply", "policies", "--yes", code=1)
 
 
 def test_an_owner_that_is_not_ours_is_refused(stage, steward):
@@ -172,18 +172,41 @@ def test_watching_draws_plans_and_mistakes_at_each_save(stage):
             (folder / "all.yaml").write_text(following)
 
     with stage.controller() as controller:
-        follow(Watch(controller, folder, []), folder, draw, over)
+        follow(Watch(controller, folder, []), draw, over)
     plans = [drawing.plan for drawing in drawn]
     assert [plan is None for plan in plans] == [False, False, True, False]
     assert plans[0].digest == plans[3].digest != plans[1].digest
     assert "all.yaml:2:" in drawn[2].mistakes
 
 
+def test_watching_sees_folders_that_the_policy_extends(stage):
+    folder, common = stage.folder / "policies", stage.folder / "common"
+    common.mkdir()
+    (common / "roles.yaml").write_text("roles: {viewer: {description: may look}}")
+    write(stage, "realm: {name: acme}", "extends: [../common]\n")
+    drawn = []
+    over = threading.Event()
+    texts = iter(["roles: {viewer: {description: may look around}}", "roles: [", "roles: {}"])
+
+    def draw(drawing):
+        drawn.append(drawing)
+        following = next(texts, None)
+        if following is None:
+            over.set()
+        else:
+            (common / "roles.yaml").write_text(following)
+
+    with stage.controller() as controller:
+        follow(Watch(controller, folder, []), draw, over)
+    counted = [None if one.plan is None else len(one.plan.changes) for one in drawn]
+    assert counted == [2, 2, None, 1]
+
+
 def test_what_no_system_serves_is_said(stage):
     stage.configure(keycloak=None)
     with stage.controller() as controller:
         planned = controller.plan(policy_of(SMALL))
-    assert [report.text for report in planned.plan.reported] == ["controller.yaml names no Keycloak"]
+    assert [gap.why for gap in planned.plan.unobserved] == ["controller.yaml names no Keycloak"]
 
 
 def test_a_file_that_cannot_be_written_is_one_line(stage, steward):

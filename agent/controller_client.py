@@ -30,8 +30,9 @@ from protocol.enrolment import (
     decode_body,
     encode_body,
 )
-from protocol.errors import ProtocolError
+from protocol.errors import NotStrictJson, ProtocolError
 from protocol.keys import SigningKey
+from protocol.wire import decode_typed
 
 __all__ = ["ControllerClient", "authorization", "enroll"]
 
@@ -144,7 +145,7 @@ async def _post(
             return decode_body(answer, kind)
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
         raise UntrustedControllerError(f"{url}: {error}") from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise ControllerUnavailableError(f"{url}: {error or 'no answer in time'}") from error
     except ProtocolError as error:
         raise ControllerUnavailableError(f"{url}: {error}") from error
@@ -153,8 +154,8 @@ async def _post(
 def _problem(body: bytes) -> str:
     """Return title and detail of a problem+json body (RFC 9457), bounded, control characters escaped."""
     try:
-        told = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
+        told = decode_typed(body, dict[str, Any])
+    except NotStrictJson:
         return "no further words"
     text = ": ".join(str(told[key]) for key in ("title", "detail") if told.get(key))
     return text[:300].encode("unicode_escape").decode("ascii")

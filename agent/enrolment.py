@@ -158,4 +158,5 @@ def _write_network(
     write_atomically(directory / "transport.pem", key.to_pem(), owner=owner)
     write_atomically(directory / "ca.pem", ca_pem, owner=owner)
     write_atomically(directory / "cursor.json", b'{"stored":0}\n', owner=owner)
+    (directory / "checkpoint.json").unlink(missing_ok=True)  # of another controller, or of a life before
     write_atomically(directory / "identity.json", identity.encode(), owner=owner)

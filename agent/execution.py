@@ -8,7 +8,7 @@ remembered durably before anything of it runs.
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from agent.logs import RateLimit, log
 from agent.receipt_book import Account, ReceiptBook
 from agent.runner import Runner, kill_action, systemd_is_running
 from agent.trust_store import TrustStore, TrustView, describe
+from agent.verbs import EnvelopeText
 from protocol.reasons import Reason
 from protocol.verify import Accepted, Refused
 
@@ -155,13 +156,17 @@ class Execution:
             stored = self._journal.last_of(action_sha256)
             return stored.envelope if stored else b""
 
-    def install_trust(self, steps: list[Any], approvers: dict[str, Any] | None) -> TrustView:
+    def install_trust(self, steps: Sequence[EnvelopeText], approvers: EnvelopeText | None) -> TrustView:
         """Continue the chain of trust; raises ProtocolError or AgentError and changes nothing then."""
         with self._changed:
             if self._journal is None:
                 raise JournalError("the journal is unusable: enrol this host anew")
             known = self._journal.memory.approvers_version
-            view = self._trust.install(steps, approvers, known_approvers=known)
+            view = self._trust.install(
+                [msgspec.to_builtins(step) for step in steps],
+                None if approvers is None else msgspec.to_builtins(approvers),
+                known_approvers=known,
+            )
             self._journal.trusted(
                 trust_version=view.version, approvers_version=max(known, view.approvers_version)
             )

@@ -10,8 +10,9 @@ import msgspec
 
 from agent.errors import AgentError, EnrolmentError
 from agent.files import read_private
-from protocol.errors import BadKey
+from protocol.errors import BadKey, NotStrictJson
 from protocol.keys import SigningKey
+from protocol.wire import decode_typed
 
 __all__ = ["Identity", "read_identity", "read_key"]
 
@@ -33,12 +34,12 @@ def read_identity(directory: Path) -> Identity:
     """Read identity.json; raises EnrolmentError where this host is not enrolled."""
     path = directory / "identity.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Identity)
+        return decode_typed(path.read_bytes(), Identity)
     except FileNotFoundError as error:
         raise EnrolmentError(
             "this host is not enrolled", hint="steward-agent enroll --token-file FILE"
         ) from error
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, NotStrictJson) as error:
         raise EnrolmentError(f"{path}: {error}") from error
 
 

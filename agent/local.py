@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -13,9 +13,10 @@ from agent import verbs
 from agent.configuration import Loaded, load
 from agent.errors import AgentError, ExecutorUnavailableError
 from agent.executor_client import ask
-from protocol.documents import Receipt
+from protocol.documents import Receipt, TrustBundle
 from protocol.dsse import parse_envelope
 from protocol.errors import ProtocolError, Refusal
+from protocol.wire import decode_json
 
 __all__ = ["deliver", "status", "trust_install", "trust_show"]
 
@@ -90,7 +91,7 @@ def trust_install(config: Path, data: bytes) -> int:
     return _DONE
 
 
-def _install_here(config: Path, steps: list[dict[str, Any]], approvers: dict[str, Any] | None) -> str:
+def _install_here(config: Path, steps: list[verbs.EnvelopeText], approvers: verbs.EnvelopeText | None) -> str:
     from agent.executor import assemble
 
     assembled = assemble(config, os.environ, lambda: int(time.time()))
@@ -121,17 +122,16 @@ def _status(loaded: Loaded) -> dict[str, Any]:
     return told
 
 
-def _steps(data: bytes) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+def _steps(data: bytes) -> tuple[list[verbs.EnvelopeText], verbs.EnvelopeText | None]:
     try:
-        told = msgspec.json.decode(data, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise AgentError(f"not JSON: {error}") from error
-    if "payload" in told:
-        return [told], None
-    steps, approvers = told.get("trust"), told.get("approvers")
-    if not isinstance(steps, list):
-        raise AgentError("neither a trust bundle nor a signed trust document")
-    return steps, approvers
+        told = decode_json(data)
+        if isinstance(told, dict) and "payload" in told:
+            return [verbs.envelope_text(told)], None
+        bundle = TrustBundle.parse(cast("dict[str, object]", told))
+    except ProtocolError as error:
+        raise AgentError(f"neither a trust bundle nor a signed trust document: {error}") from error
+    approvers = verbs.envelope_text(bundle.approvers) if bundle.approvers is not None else None
+    return [verbs.envelope_text(step) for step in bundle.trust], approvers
 
 
 def _print(value: object) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from agent import VERSION, tls, verbs
+from agent.checkpoints import CheckpointKeeper
 from agent.controller_client import ControllerClient
 from agent.errors import AgentError, ControllerUnavailableError, UntrustedControllerError
 from agent.executor_client import ask_async
@@ -27,12 +28,17 @@ from agent.tally import Tally
 from protocol.documents import Receipt
 from protocol.dsse import parse_envelope
 from protocol.enrolment import JournalHead, PollAnswer, PollBody
-from protocol.errors import ProtocolError
+from protocol.errors import NotStrictJson, ProtocolError
 from protocol.keys import SigningKey
+from protocol.wire import decode_json, decode_typed
 
 __all__ = ["Cursor", "Network", "Pace", "backoff"]
 
 _MOST_RECEIPTS = 128
+_MOST_DELIVERIES = 64
+"""Carried of one answer: as many as the executor lets wait. The controller repeats the rest."""
+_HASTE = 0.5
+"""Share of the time that a poll asks to wait; an empty answer before it is no long-poll."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,8 @@ class Cursor:
         """Read it; a file that is missing or damaged means: send all again, the controller knows them."""
         self._path = path
         try:
-            self.stored = msgspec.json.decode(path.read_bytes(), type=dict[str, int])["stored"]
-        except (OSError, KeyError, msgspec.DecodeError):
+            self.stored = max(0, decode_typed(path.read_bytes(), dict[str, int])["stored"])
+        except (OSError, KeyError, NotStrictJson):
             self.stored = 0
 
     def advance(self, seq: int) -> None:
@@ -98,6 +104,9 @@ class Network:
         self._cursor = Cursor(directory / "cursor.json")
         self._socket = socket
         self._tally = tally
+        self._tally.checkpoints = self._checkpoints = CheckpointKeeper(
+            directory / "checkpoint.json", identity.audience
+        )
         self._metrics_address = metrics_address
         self._pace = pace or Pace()
         self._client: ControllerClient | None = None
@@ -131,15 +140,22 @@ class Network:
             try:
                 await step()
                 failures = 0
+                continue
+            except UntrustedControllerError as error:
+                self._failed(name, str(error))
+                await self._renew_ca()
             except (AgentError, ProtocolError, OSError) as error:
-                self._tally.failed(name)
-                held_back = self._quiet.admit(name)
-                if held_back is not None:
-                    log("cannot go on yet", loop=name, error=str(error), more_since_last=held_back)
-                if isinstance(error, UntrustedControllerError):
-                    await self._renew_ca()
-                await asyncio.sleep(backoff(self._pace, failures, random.random()))  # noqa: S311 - jitter
-                failures += 1
+                self._failed(name, str(error))
+            except Exception as error:  # noqa: BLE001 - no answer of a controller may end this process
+                self._failed(name, repr(error))
+            await asyncio.sleep(backoff(self._pace, failures, random.random()))  # noqa: S311 - jitter
+            failures += 1
+
+    def _failed(self, name: str, error: str) -> None:
+        self._tally.failed(name)
+        held_back = self._quiet.admit(name)
+        if held_back is not None:
+            log("cannot go on yet", loop=name, error=error, more_since_last=held_back)
 
     # Asking the executor.
 
@@ -184,12 +200,18 @@ class Network:
         answer = await self._connected().poll(body)
         self._tally.polled()
         problem = await self._take_trust(answer)
+        problem = self._take_checkpoint(answer) or problem
         self._stored.clear()
-        fresh = [await self._deliver(bytes(raw), began) for raw in answer.deliveries]
-        if answer.deliveries and not any(fresh):
-            await self._pause()
+        fresh = [await self._deliver(bytes(raw), began) for raw in answer.deliveries[:_MOST_DELIVERIES]]
         if problem is not None:
             raise problem  # the controller will send it again: not at once
+        newer = (await self._status()).trust != status.trust
+        if not any(fresh) and not newer and (answer.deliveries or self._is_hasty(began)):
+            await self._pause()
+
+    def _is_hasty(self, began: float) -> bool:
+        """Whether a poll was answered sooner than it asked for: then the next one must not follow at once."""
+        return time.monotonic() - began < self._pace.poll * _HASTE
 
     async def _pause(self) -> None:
         """Wait until a receipt is stored, or a little while."""
@@ -203,9 +225,9 @@ class Network:
         """Carry newer trust to the executor; return what was wrong with it, deliveries go on meanwhile."""
         if not answer.trust and not answer.approvers:
             return None
-        steps = [_object(raw) for raw in answer.trust]
-        approvers = _object(answer.approvers) if answer.approvers else None
         try:
+            steps = [_envelope(raw) for raw in answer.trust]
+            approvers = _envelope(answer.approvers) if answer.approvers else None
             answered = await self._ask(verbs.InstallTrust(steps, approvers))
         except AgentError as error:
             return error
@@ -217,6 +239,24 @@ class Network:
                 await self._renew_ca()
         return None
 
+    def _take_checkpoint(self, answer: PollAnswer) -> AgentError | None:
+        """Keep a newer audit checkpoint; return what was wrong with one that cannot be read or kept."""
+        if not answer.checkpoint:
+            return None
+        try:
+            against = self._checkpoints.take(bytes(answer.checkpoint))
+        except (ProtocolError, OSError) as error:
+            return ControllerUnavailableError(f"a checkpoint that cannot be kept: {error}")
+        held_back = self._quiet.admit("checkpoint") if against else None
+        if held_back is not None:
+            log(
+                "the controller's audit log contradicts what it was",
+                chains=list(against),
+                kept=self._checkpoints.seq,
+                more_since_last=held_back,
+            )
+        return None
+
     async def _deliver(self, delivery: bytes, began: float) -> bool:
         """Carry one delivery to the executor; return whether it was new."""
         sha256 = _action_sha256(delivery)
@@ -225,7 +265,15 @@ class Network:
         answered = await self._ask(verbs.Deliver(delivery))
         if answered.state == "refused":
             self._tally.refused(answered.reason)
-            log("delivery refused", id=answered.action_id, reason=answered.reason, detail=answered.detail)
+            held_back = self._quiet.admit(f"refused {answered.reason}")
+            if held_back is not None:
+                log(
+                    "delivery refused",
+                    id=answered.action_id,
+                    reason=answered.reason,
+                    detail=answered.detail,
+                    more_since_last=held_back,
+                )
             if not answered.receipts:
                 return False
         self._open.add(sha256)
@@ -285,27 +333,29 @@ class Network:
             answered = await self._ask(verbs.AskStatus())
             pins = answered.status.trust.ca_pins if answered.status else []
             self._ca_pem = await tls.fetch_ca(self._identity.address, pins)
-        except AgentError as error:
-            log("no CA that the trust document pins", error=str(error))
+            write_atomically(self._ca_path, self._ca_pem)
+            await self._connect()
+        except (AgentError, OSError) as error:
+            held_back = self._quiet.admit("ca")
+            if held_back is not None:
+                log("no CA that the trust document pins", error=str(error), more_since_last=held_back)
             return
-        write_atomically(self._ca_path, self._ca_pem)
-        await self._connect()
         log("the controller's CA was renewed", pin=tls.spki_sha256(self._ca_pem))
 
 
-def _object(raw: msgspec.Raw) -> dict[str, Any]:
+def _envelope(raw: msgspec.Raw) -> verbs.EnvelopeText:
+    """Return an envelope of trust as strictly read as the executor reads it; raises AgentError."""
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+        return verbs.envelope_text(decode_json(bytes(raw)))
+    except ProtocolError as error:
         raise ControllerUnavailableError(f"trust that is no envelope: {error}") from error
 
 
 def _action_sha256(delivery: bytes) -> str:
     """Tell deliveries apart; only the executor says what they are worth."""
     try:
-        told = msgspec.json.decode(delivery, type=_Outline)
-        return hashlib.sha256(told.action.payload).hexdigest()
-    except msgspec.DecodeError:
+        return hashlib.sha256(decode_typed(delivery, _Outline).action.payload).hexdigest()
+    except NotStrictJson:
         return hashlib.sha256(delivery).hexdigest()
 
 

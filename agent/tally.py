@@ -9,6 +9,7 @@ from exporters.samples import SINGLE, Family, Kind, Metric
 from protocol.reasons import Reason
 
 if TYPE_CHECKING:
+    from agent.checkpoints import CheckpointKeeper
     from agent.verbs import Status
 
 __all__ = ["Tally"]
@@ -34,6 +35,17 @@ _RECEIPTS = Metric("steward_agent_receipts_total", Kind.COUNTER, "Receipts that 
 _PENDING = Metric("steward_agent_actions_pending", Kind.GAUGE, "Accepted actions that wait or run.")
 _UNSENT = Metric("steward_agent_receipts_unsent", Kind.GAUGE, "Receipts on their way to the controller.")
 
+_CHECKPOINT = Metric(
+    "steward_agent_audit_checkpoint_seq",
+    Kind.GAUGE,
+    "Entry of the controller's audit log that the highest checkpoint seen here proves.",
+)
+_CONFLICTS = Metric(
+    "steward_agent_audit_checkpoint_conflicts_total",
+    Kind.COUNTER,
+    "Checkpoints with a lower number than one before, or another hash under the same number.",
+)
+
 _REASON_ROWS = tuple((reason.value,) for reason in Reason)
 _LOOPS = ("poll", "receipts")
 
@@ -44,6 +56,7 @@ class Tally:
     def __init__(self) -> None:
         self.status: Status | None = None
         self.unsent = 0
+        self.checkpoints: CheckpointKeeper | None = None
         self._last_poll: float | None = None
         self._refusals = dict.fromkeys((reason.value for reason in Reason), 0)
         self._failures = dict.fromkeys(_LOOPS, 0)
@@ -69,6 +82,10 @@ class Tally:
             Family(_FAILURES, tuple((loop,) for loop in _LOOPS), tuple(self._failures.values())),
             _UNSENT.one(self.unsent),
         ]
+        if self.checkpoints is not None:
+            families.append(_CONFLICTS.one(self.checkpoints.conflicts))
+            if self.checkpoints.seq is not None:
+                families.append(_CHECKPOINT.one(self.checkpoints.seq))
         if self._last_poll is not None:
             families.append(Family(_LAST_POLL, SINGLE, (self._last_poll,)))
         if self.status is not None:

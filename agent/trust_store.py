@@ -55,6 +55,8 @@ class TrustStore:
         if not fresh and approvers == self._bundle.approvers:
             return describe(self.trust)
         bundle, trust = advance(self._bundle, fresh, approvers, known_approvers=known_approvers)
+        if bundle == self._bundle:
+            return describe(self.trust)
         write_atomically(self._path, bundle.encode())
         self._bundle, self.trust = bundle, trust
         return describe(trust)

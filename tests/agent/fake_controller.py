@@ -51,6 +51,9 @@ class FakeController:
         """SHA-256 of an action → its delivery, until its receipt is stored."""
         self.always: list[bytes] = []
         """Delivered in the next answer whatever is stored: replays, and junk."""
+        self.bodies: list[tuple[int, bytes]] = []
+        """Status and bytes of the next answers to polls, whatever they are."""
+        self.checkpoint = b""
         self.polls: list[PollBody] = []
         self.refused: list[str] = []
         self.port = 0
@@ -139,13 +142,17 @@ class FakeController:
             return self._answer(body)
 
     def _waiting(self, body: PollBody) -> bool:
-        return bool(self.queue or self.always) or len(self.steps) > body.trust_version
+        return bool(self.queue or self.always or self.bodies) or len(self.steps) > body.trust_version
 
     def _answer(self, body: PollBody) -> web.Response:
+        if self.bodies:
+            status, text = self.bodies.pop(0)
+            return web.Response(body=text, status=status, content_type="application/json")
         deliveries = [*self.queue.values(), *self.always]
         self.always.clear()
         trust = [step.as_json() for step in self.steps[body.trust_version :]]
-        text = b'{"deliveries":[' + b",".join(deliveries) + b'],"trust":' + json.dumps(trust).encode() + b"}"
+        text = b'{"deliveries":[' + b",".join(deliveries) + b'],"trust":' + json.dumps(trust).encode()
+        text += b',"checkpoint":' + self.checkpoint + b"}" if self.checkpoint else b"}"
         return web.Response(body=text, content_type="application/json")
 
     async def _receipts(self, request: web.Request) -> web.Response:

@@ -17,6 +17,8 @@ from agent.identity import read_identity, read_key
 from agent.network import Cursor, Network, Pace, backoff
 from agent.tally import Tally
 from agent.tls import spki_sha256
+from controller.audit import Checkpoint
+from controller.signing import checkpoint_envelope
 from lab.tls import Authority as Certificates
 from tests.agent.fake_controller import FakeController
 from tests.agent.house import Authority, ExecutorProcess, House, outcome, signing_key
@@ -272,6 +274,69 @@ async def test_junk_does_not_spin(house: House, controller: FakeController) -> N
         await controller.enqueue(house.delivery())
         await controller.wait_until(lambda: controller.receipts)
     assert refusals(tally)["malformed_envelope"] == 3
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+EVIL_ANSWERS: dict[str, tuple[int, bytes]] = {
+    "not JSON": (200, b"{"),
+    "not UTF-8": (200, b'{"\xff":[]}'),
+    "deep delivery": (200, b'{"deliveries":[' + DEEP + b'],"trust":[]}'),
+    "deep trust": (200, b'{"deliveries":[],"trust":[' + DEEP + b"]}"),
+    "trust not UTF-8": (200, b'{"deliveries":[],"trust":[{"payload":"\xff"}]}'),
+    "trust whose payload is a list": (
+        200,
+        b'{"deliveries":[],"trust":[{"payload":[],"payloadType":"","signatures":[]}]}',
+    ),
+    "trust with a key twice": (
+        200,
+        b'{"deliveries":[],"trust":[{"payload":"","payload":"","payloadType":"","signatures":[]}]}',
+    ),
+    "trust with a lone surrogate": (
+        200,
+        b'{"deliveries":[],"trust":[{"payload":"QQ==","payloadType":"\\ud800","signatures":[]}]}',
+    ),
+    "delivery not UTF-8": (200, b'{"deliveries":["\xff",{"action":{"payload":"\xff"}}],"trust":[]}'),
+    "two hundred thousand deliveries": (200, b'{"deliveries":[' + b"0," * 200_000 + b'0],"trust":[]}'),
+    "checkpoint that is none": (200, b'{"deliveries":[],"trust":[],"checkpoint":{"x":"\xff"}}'),
+    "endless": (200, b" " * (2 << 20)),
+    "a problem that is none": (500, b'{"title":"\xff"}'),
+    "a deep problem": (500, DEEP),
+    "nothing, at once": (200, b'{"deliveries":[],"trust":[]}'),
+}
+
+
+@pytest.mark.parametrize("case", EVIL_ANSWERS)
+async def test_no_answer_of_a_controller_ends_the_network_process(
+    case: str, house: House, controller: FakeController
+) -> None:
+    await enrolled(house, controller)
+    async with Running(house) as running:
+        async with controller.changed:
+            controller.bodies.append(EVIL_ANSWERS[case])
+            controller.changed.notify_all()
+        await controller.wait_until(lambda: not controller.bodies)
+        await controller.enqueue(house.delivery())
+        await controller.wait_until(lambda: controller.receipts)
+        assert not running.task.done()
+    assert sum(refusals(running.tally).values()) <= 64
+    assert "Traceback" not in (house.folder / "executor.log").read_text()
+
+
+async def test_an_audit_log_that_was_cut_short_shows_in_the_metrics(
+    house: House, controller: FakeController
+) -> None:
+    await enrolled(house, controller)
+    tally, audit = Tally(), signing_key()
+    async with Running(house, tally):
+        for seq in (7, 6):
+            controller.checkpoint = checkpoint_envelope(
+                Checkpoint("demo", seq, "aa" * 32), audit, at=1
+            ).encode()
+            await controller.enqueue(house.delivery())
+            await controller.wait_until(lambda: not controller.queue)
+    series = {family.metric.name: value for family in tally.collect() for _, value in family.samples()}
+    assert series["steward_agent_audit_checkpoint_seq"] == 7
+    assert series["steward_agent_audit_checkpoint_conflicts_total"] >= 1
 
 
 def refusals(tally: Tally) -> dict[str, float]:

@@ -44,7 +44,7 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "server").mkdir()
-        with running_keycloak(source, folder / "server") as server:
+        with running_keycloak(source, folder / "server", java_options="") as server:
             _measure(server, folder, people)
 
 

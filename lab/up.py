@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from lab.keycloak.server import FaultSwitch
+    from lab.proxmox.datacenter import Datacenter
 
 __all__ = ["DESCRIPTION", "Plan", "run", "until_stopped"]
 
@@ -58,6 +59,14 @@ class Plan:
     proxmox_port: int = 0
     keycloak_port: int = 0
     real_keycloak: bool = False
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """The Proxmox VE of this lab, and the secrets of its tokens by file name."""
+
+    center: Datacenter
+    tokens: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -85,13 +94,20 @@ def run(plan: Plan, *, on_ready: Callable[[dict[str, Any]], None], say: Callable
     `say` hears what takes a while.
     """
     plan.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    authority = Authority.create(plan.directory)
+    authority, cluster = Authority.create(plan.directory), _cluster(plan)
     if plan.real_keycloak:
         # Before there is an event loop that the wait for it could block.
         with _real_keycloak(plan, authority, say) as keycloak:
-            asyncio.run(_run(plan, authority, on_ready, keycloak))
+            asyncio.run(_run(plan, authority, cluster, on_ready, keycloak))
     else:
-        asyncio.run(_run(plan, authority, on_ready))
+        asyncio.run(_run(plan, authority, cluster, on_ready))
+
+
+def _cluster(plan: Plan) -> _Cluster:
+    tokens = {name: str(uuid.uuid4()) for name in ("proxmox-token", "proxmox-look-token")}
+    center = new_datacenter(environment(nodes=plan.nodes, guests=plan.guests))
+    populate(center, steward_secret=tokens["proxmox-token"], look_secret=tokens["proxmox-look-token"])
+    return _Cluster(center, tokens)
 
 
 @contextmanager
@@ -116,22 +132,20 @@ async def _simulated_keycloak(stack: AsyncExitStack, plan: Plan, authority: Auth
 async def _run(
     plan: Plan,
     authority: Authority,
+    cluster: _Cluster,
     on_ready: Callable[[dict[str, Any]], None],
     keycloak: _SingleSignOn | None = None,
 ) -> None:
-    tokens = {name: str(uuid.uuid4()) for name in ("proxmox-token", "proxmox-look-token")}
-    center = new_datacenter(environment(nodes=plan.nodes, guests=plan.guests))
-    populate(center, steward_secret=tokens["proxmox-token"], look_secret=tokens["proxmox-look-token"])
     control_token = secrets.token_urlsafe(32)
     async with AsyncExitStack() as stack:
         proxmox = await _serve(
-            stack, application_for(center), plan.proxmox_port, authority.server_context("proxmox")
+            stack, application_for(cluster.center), plan.proxmox_port, authority.server_context("proxmox")
         )
         sso = keycloak or await _simulated_keycloak(stack, plan, authority)
-        laboratory = Laboratory(center, sso.faults, sso.requests)
+        laboratory = Laboratory(cluster.center, sso.faults, sso.requests)
         control = await _serve(stack, control_application(laboratory, control_token), 0, None)
         made_up = {"control-token": control_token, "keycloak-admin-password": sso.admin_password}
-        files = _write_secrets(plan.directory, {**tokens, **made_up})
+        files = _write_secrets(plan.directory, {**cluster.tokens, **made_up})
         described = {
             "pid": os.getpid(),
             "ca_file": str(authority.ca_file.absolute()),

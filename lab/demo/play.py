@@ -7,6 +7,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from lab.demo.stage import STARTED_WITHIN_SECONDS
 from lab.demo.surroundings import start_surroundings
 from lab.demo.thief import Thief
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["act"]
 
 HOST = "demo-host"
+REAL_WITHIN_SECONDS = 300.0
+"""A real Keycloak is built at its first start."""
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -38,6 +41,8 @@ def _data_centre(stage: Stage, scenery: Scenery, *, real_keycloak: bool) -> None
     stage.scene("A data centre: 3 nodes, 40 guests, 200 accounts that years of hand work left behind")
     folder = scenery.folder / "lab"
     extra = ("--real-keycloak",) if real_keycloak else ()
+    if real_keycloak:
+        stage.say("A real Keycloak takes about 15 s to start; its first start builds it, about 20 s more.")
     stage.start(
         "lab",
         "steward-lab",
@@ -46,6 +51,7 @@ def _data_centre(stage: Stage, scenery: Scenery, *, real_keycloak: bool) -> None
         str(folder),
         *extra,
         ready=(folder / "lab.json").exists,
+        within_seconds=REAL_WITHIN_SECONDS if real_keycloak else STARTED_WITHIN_SECONDS,
         proves="Proxmox VE and Keycloak answer",
     )
     lab = scenery.lab()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Show", "Stage", "StepFailed"]
+__all__ = ["STARTED_WITHIN_SECONDS", "Show", "Stage", "StepFailed"]
 
 STARTED_WITHIN_SECONDS = 60.0
 COMMAND_WITHIN_SECONDS = 120.0
@@ -102,7 +102,14 @@ class Stage:
             raise StepFailed(f"{line}\n{problem}\n{show.output}")
         return show
 
-    def start(self, name: str, *command: str, ready: Callable[[], bool], proves: str) -> int:
+    def start(
+        self,
+        name: str,
+        *command: str,
+        ready: Callable[[], bool],
+        proves: str,
+        within_seconds: float = STARTED_WITHIN_SECONDS,
+    ) -> int:
         """Start a command that stays up, wait until ``ready`` says so, and return its process id.
 
         Its output goes to ``<folder>/<name>.log``. Raises StepFailed where it ends or stays unready.
@@ -121,7 +128,7 @@ class Stage:
             )
         self._running.append((name, process))
         while not ready():
-            if process.poll() is not None or self.clock() - began > STARTED_WITHIN_SECONDS:
+            if process.poll() is not None or self.clock() - began > within_seconds:
                 tail = log.read_text("utf-8", "replace")[-2000:]
                 self.note(
                     line, process.poll() or 0, proves, seconds=self.clock() - began, problem="did not start"

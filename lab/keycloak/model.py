@@ -203,8 +203,8 @@ class Keycloak:
         default = Role(self.new_id(), f"default-roles-{name.lower()}", identity, "${role_default-roles}")
         realm = Realm(identity, name, REALM_SETTINGS | settings, default)
         realm.roles[default.name] = default
-        for given in ("offline_access", "uma_authorization"):
-            role = self.new_role(realm, given, "${role_" + given.replace("_", "-") + "}")
+        for given, text in (("offline_access", "offline-access"), ("uma_authorization", "uma_authorization")):
+            role = self.new_role(realm, given, "${role_" + text + "}")
             default.composites.add(role.id)
         self.new_client(realm, "admin-cli", is_lightweight=True)
         self._management(realm, "realm-management")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["INSTALL", "VERSION", "built_keycloak", "clean_environment", "find_keycloak", "needed_keycloak"]
 
@@ -47,32 +47,35 @@ def find_keycloak() -> Path | None:
         return None
 
 
-def needed_keycloak() -> Path:
+def needed_keycloak(environ: Mapping[str, str] = os.environ) -> Path:
     """The same where there must be one. Raises `LabError` that says what is missing and what to do."""
-    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+    if shutil.which("java", path=environ.get("PATH")) is None and not environ.get("JAVA_HOME"):
         raise LabError(f"a real Keycloak needs Java, and there is none here; install {INSTALL}")
-    named = os.environ.get("STEWARD_KEYCLOAK_HOME")
+    named = environ.get("STEWARD_KEYCLOAK_HOME")
     if named:
         if not (Path(named) / "bin" / "kc.sh").is_file():
             raise LabError(f"STEWARD_KEYCLOAK_HOME is {named}, and there is no bin/kc.sh in it")
         return Path(named)
-    archive = Path.home() / _ARCHIVE
+    archive = Path(environ.get("HOME") or Path.home()) / _ARCHIVE
     if not archive.is_file():
         raise LabError(f"there is no Keycloak {VERSION} at {archive}; install {INSTALL}")
     return archive
 
 
-def clean_environment() -> dict[str, str]:
-    """Our environment without the KC_ settings of some other Keycloak, its database among them."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KC_")}
+def clean_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment without the KC_ settings of some other Keycloak, its database among them."""
+    return {name: value for name, value in environ.items() if not name.startswith("KC_")}
 
 
-def built_keycloak(source: Path, *, say: Callable[[str], None] | None = None) -> Path:
+def built_keycloak(
+    source: Path, *, cache: Path | None = None, say: Callable[[str], None] | None = None
+) -> Path:
     """The folder of a built distribution; `source` is copied and built once, by whoever comes first.
 
-    `say` hears that it will take a while. Raises `LabError` where the build fails.
+    It is kept in `cache`, the user's own where that is None; `say` hears that it will take a while. Raises
+    `LabError` where the build fails.
     """
-    home = _cache() / _cached_name(source)
+    home = (cache or _cache()) / _cached_name(source)
     home.parent.mkdir(parents=True, exist_ok=True)
     with home.with_name(f"{home.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -5,73 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.end_to_end.playing import assert_whole, left_running, play, steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def play(folder: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the demo in a folder of its own, as `make demo ONCE=1` does in the checkout."""
-    (folder / "policies").symlink_to(ROOT / "policies")
-    bin_folder = str(Path(sys.executable).parent)
-    return subprocess.Popen(
-        [sys.executable, "-m", "lab.demo"],
-        cwd=folder,
-        env=os.environ
-        | {"PATH": f"{bin_folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "ONCE": "1", "REAL": ""}
-        | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def steps(folder: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (folder / "demo.jsonl").read_text().splitlines()]
-
-
-def test_the_demo_plays_whole(tmp_path: Path):
+def test_the_demo_plays_whole_and_leaves_nothing_running(tmp_path: Path):
     demo = play(tmp_path)
     output, _ = demo.communicate()
-    assert demo.returncode == 0, output
-    played = steps(tmp_path)
-    assert [step for step in played if "problem" in step] == []
-    proofs = " | ".join(str(step["proved"]) for step in played)
-    for reason in ("kind_not_allowed", "args_not_allowed", "wrong_host", "bad_window", "replayed"):
-        assert f"refused, {reason}" in proofs
-    for proof in (
-        "a role that nobody knows is refused where it stands",
-        "what was reviewed was applied",
-        "the second plan is empty",
-        "a change by hand is reported",
-        "what was changed by hand was repaired",
-        "its receipt was verified by the controller",
-        "the audit log verifies",
-    ):
-        assert proof in proofs
-    assert "Every step was what it should be" in output
-    assert "Status page" in output
-
-
-def test_nothing_of_the_demo_runs_on(tmp_path: Path):
-    demo = play(tmp_path)
-    demo.communicate()
-    assert demo.returncode == 0
-    marker = str(tmp_path).encode()
-    left = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if marker in command:
-            left.append(command)
-    assert left == []
+    assert_whole(demo, output, tmp_path)
+    assert left_running(tmp_path) == []
 
 
 @pytest.mark.parametrize("after", ["what was reviewed was applied", "the second plan is empty"])

@@ -21,7 +21,7 @@ class CheckpointKeeper:
     """Keeps one controller's checkpoint; `seq` is that of `chain`, None as long as none was seen."""
 
     def __init__(self, path: Path, chain: str) -> None:
-        """Read the kept one. A file that is damaged is put aside and counted as a conflict: it was evidence."""
+        """Read the kept one. A damaged file is put aside and counted as a conflict: it was evidence."""
         self._path = path
         self._chain = chain
         self._kept: Checkpoint | None = None

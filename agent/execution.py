@@ -1,15 +1,15 @@
 """The executor's hands: queue, remember, run, sign a receipt.
 
 An accepted action waits in the queue of its resource: actions on one resource run one after the other in
-order of arrival, resources side by side. At the moment of its start an action is judged once more, and
+order of seq, resources side by side. At the moment of its start an action is judged once more, and
 remembered durably before anything of it runs.
 """
 
+import bisect
 import shutil
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -85,7 +85,7 @@ class Execution:
         self._clock = clock
         self._table = table
         self._changed = threading.Condition(threading.RLock())
-        self._lines: dict[str, deque[_Job]] = {}
+        self._lines: dict[str, list[_Job]] = {}
         self._pending: set[str] = set()
         self._runners: dict[str, Runner] = {}
         self._stopping = False
@@ -116,7 +116,21 @@ class Execution:
         for started in unfinished:
             survivors = kill_action(started.id)
             log("action was interrupted", kind=started.kind, id=started.id, survivors=survivors)
-            self._finish(started, Ending("interrupted", "executor_died"))
+        try:
+            while unfinished and self._sign(_interrupted(unfinished[0], self._clock())):
+                unfinished.pop(0)
+        except AgentError as error:
+            self._give_up(error)
+            return
+        if unfinished:  # no room: wait for it aside, and answer meanwhile
+            threading.Thread(target=self._report_later, args=(unfinished,), name="recover").start()
+
+    def _report_later(self, unfinished: list[Started]) -> None:
+        try:
+            for started in unfinished:
+                self._finish(started, Ending("interrupted", "executor_died"))
+        except AgentError as error:
+            self._give_up(error)
 
     def stop(self) -> None:
         """Kill what runs, sign its receipts, start nothing more; returns when all is quiet."""
@@ -228,9 +242,9 @@ class Execution:
         self._pending.add(job.accepted.action_sha256)
         resource = job.accepted.resource
         if resource in self._lines:
-            self._lines[resource].append(job)
+            bisect.insort(self._lines[resource], job, key=lambda waiting: waiting.accepted.action.seq)
             return
-        self._lines[resource] = deque([job])
+        self._lines[resource] = [job]
         threading.Thread(target=self._work_off, args=(resource,), name=f"run {resource}").start()
 
     def _work_off(self, resource: str) -> None:
@@ -238,20 +252,23 @@ class Execution:
         while (job := self._next(resource)) is not None:
             try:
                 self._run(job)
-            except JournalError as error:
-                log("the journal failed, nothing runs any more", error=str(error))
-                with self._changed:
-                    self._journal = self._book = None
+            except AgentError as error:
+                self._give_up(error)
             finally:
                 with self._changed:
                     self._pending.discard(job.accepted.action_sha256)
                     self._changed.notify_all()
 
+    def _give_up(self, error: AgentError) -> None:
+        log("the journal failed, nothing runs any more", error=str(error))
+        with self._changed:
+            self._journal = self._book = None
+
     def _next(self, resource: str) -> _Job | None:
         with self._changed:
             line = self._lines[resource]
             if line and not self._stopping:
-                return line.popleft()
+                return line.pop(0)
             # What is dropped here was not begun and not remembered: the controller delivers it again.
             self._pending.difference_update(job.accepted.action_sha256 for job in line)
             del self._lines[resource]
@@ -321,16 +338,32 @@ class Execution:
         account = _account(started, ending, self._clock())
         with self._changed:
             self._runners.pop(started.action_sha256, None)
-            while self._book is not None:
-                try:
-                    self._book.write(account)
-                    break
-                except NoSpaceError as error:
-                    log("no room for a receipt yet", id=started.id, error=str(error))
-                    if self._stopping:
-                        return  # the next start finds it unfinished and reports it interrupted
-                    self._changed.wait(1.0)
+            while not self._sign(account):
+                if self._stopping:
+                    return  # the next start finds it unfinished and reports it interrupted
+                self._changed.wait(1.0)
+
+    def _sign(self, account: Account) -> bool:
+        """Write a receipt, without a result that no receipt can hold; False while there is no room."""
+        with self._changed:
+            if self._book is None:
+                return True
+            try:
+                self._book.write(account)
+            except NoSpaceError as error:
+                held_back = self._quiet.admit("no room")
+                if held_back is not None:
+                    log("no room for a receipt yet", id=account.action_id, error=str(error))
+                return False
+            except JournalError:
+                raise
+            except AgentError as error:
+                log("a receipt without its result", id=account.action_id, error=str(error))
+                self._book.write(
+                    replace(account, outcome="failed", reason="internal_error", result=None, exit_status=None)
+                )
             self._changed.notify_all()
+            return True
 
 
 def _check_space(loaded: Loaded) -> None:
@@ -338,6 +371,10 @@ def _check_space(loaded: Loaded) -> None:
     free = shutil.disk_usage(loaded.executor_directory).free
     if free < loaded.settings.executor.reserve_mib << 20:
         raise NoSpaceError(f"only {free >> 20} MiB are free for the journal")
+
+
+def _interrupted(started: Started, finished_at: int) -> Account:
+    return _account(started, Ending("interrupted", "executor_died"), finished_at)
 
 
 def _account(started: Started, ending: Ending, finished_at: int) -> Account:

@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +28,18 @@ from agent.files import check_private_directory
 from agent.identity import read_identity, read_key
 from agent.journal import Journal
 from agent.judge import Judge
-from agent.logs import log
+from agent.logs import RateLimit, log
 from agent.receipt_book import ReceiptBook
 from agent.trust_store import TrustStore
 from protocol.errors import ProtocolError
 
-__all__ = ["Assembled", "Server", "activated_socket", "allowed_users", "assemble", "own_socket"]
+__all__ = ["Assembled", "Server", "activated_socket", "allowed_users", "assemble", "has_room", "own_socket"]
 
 _MAXIMUM_CONNECTIONS = 16
+_MAXIMUM_OF_A_USER = 12
 _MAXIMUM_WAIT_SECONDS = 60.0
 _SILENCE_SECONDS = 90.0
+_FRAME_SECONDS = 10.0
 _FIRST_ACTIVATED_FD = 3
 
 
@@ -146,6 +148,15 @@ def allowed_users(network_user: str) -> frozenset[int]:
     return frozenset(found)
 
 
+def has_room(connected: Collection[int], uid: int) -> bool:
+    """Whether one more connection of a user fits beside those of the users in `connected`.
+
+    A network process that was taken over must not keep root from `trust install`.
+    """
+    mine = sum(1 for other in connected if other == uid)
+    return len(connected) < _MAXIMUM_CONNECTIONS and (uid == 0 or mine < _MAXIMUM_OF_A_USER)
+
+
 class Server:
     """Answers verbs on a listening socket until told to stop, or until idle for long enough."""
 
@@ -156,16 +167,19 @@ class Server:
         *,
         users: frozenset[int],
         idle_seconds: float | None,
+        frame_seconds: float = _FRAME_SECONDS,
     ) -> None:
-        """`idle_seconds` None means: never leave by yourself."""
+        """`idle_seconds` None means: never leave by yourself; a frame has to come within `frame_seconds`."""
         listener.settimeout(0)
         self._listener = listener
         self._execution = execution
         self._users = users
         self._idle_seconds = idle_seconds
+        self._frame_seconds = frame_seconds
         self._wake_read, self._wake_write = os.pipe()
         self._lock = threading.Lock()
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[socket.socket, int] = {}
+        self._quiet = RateLimit(10.0)
 
     def stop(self) -> None:
         """Make `serve` return; may be called from a signal handler."""
@@ -195,33 +209,45 @@ class Server:
             connection, _ = self._listener.accept()
         except BlockingIOError:
             return  # whoever knocked is gone
+        except OSError as error:  # no descriptor is free: the next round tries again
+            self._say("cannot accept", str(error))
+            return
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _ = struct.unpack("3i", credentials)
         with self._lock:
-            if uid not in self._users or len(self._connections) >= _MAXIMUM_CONNECTIONS:
-                log("connection refused", pid=pid, uid=uid, connections=len(self._connections))
+            if uid not in self._users or not has_room(self._connections.values(), uid):
+                self._say("connection refused", f"uid {uid}, pid {pid}, beside {len(self._connections)}")
                 connection.close()
                 return
-            self._connections.add(connection)
+            self._connections[connection] = uid
         threading.Thread(target=self._converse, args=(connection,), name="connection", daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
-        connection.settimeout(_SILENCE_SECONDS)
         try:
-            while (body := framing.receive(connection)) is not None:
+            connection.settimeout(_SILENCE_SECONDS)
+            while (body := framing.receive(connection, frame_seconds=self._frame_seconds)) is not None:
+                connection.settimeout(_SILENCE_SECONDS)
                 framing.send(connection, verbs.encode(self._answer(body)))
         except (FrameError, OSError) as error:
-            log("connection ended", error=str(error))
+            self._say("connection ended", str(error))
+        except Exception as error:  # noqa: BLE001 - a question ends its own connection at most
+            self._say("connection failed", repr(error))
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                del self._connections[connection]
             connection.close()
+
+    def _say(self, message: str, what: str) -> None:
+        """Log what whoever connects can provoke, so that it cannot fill the disk."""
+        held_back = self._quiet.admit(message)
+        if held_back is not None:
+            log(message, what=what, more_since_last=held_back)
 
     def _answer(self, body: bytes) -> verbs.Answered:
         try:
             answered = self._do(verbs.decode_ask(body))
         except (AgentError, ProtocolError, OSError) as error:
-            log("request refused", error=str(error))
+            self._say("request refused", str(error))
             answered = verbs.Answered(error=str(error))
         status = msgspec.convert(self._execution.status(), verbs.Status)
         return msgspec.structs.replace(answered, status=status)

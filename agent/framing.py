@@ -6,6 +6,7 @@ read.
 
 import asyncio
 import socket
+import time
 
 from agent.errors import FrameError
 
@@ -27,14 +28,20 @@ def send(connection: socket.socket, body: bytes) -> None:
     connection.sendall(wrap(body))
 
 
-def receive(connection: socket.socket) -> bytes | None:
-    """Read one frame's body; None where the other side closed between frames; raises FrameError, OSError."""
-    header = _exactly(connection, 4)
+def receive(connection: socket.socket, *, frame_seconds: float | None = None) -> bytes | None:
+    """Read one frame's body; None where the other side closed between frames; raises FrameError, OSError.
+
+    The first byte may take as long as the connection's own time-out; from then on the whole frame has to be
+    there within `frame_seconds`, however it is cut up.
+    """
+    header = _exactly(connection, 1, None)
     if not header:
         return None
+    deadline = None if frame_seconds is None else time.monotonic() + frame_seconds
+    header += _exactly(connection, 3, deadline)
     if len(header) < 4:
         raise FrameError("cut off inside a frame's header")
-    body = _exactly(connection, wanted := _length(header))
+    body = _exactly(connection, wanted := _length(header), deadline)
     if len(body) < wanted:
         raise FrameError("cut off inside a frame")
     return body
@@ -55,9 +62,11 @@ def _length(header: bytes) -> int:
     return announced
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
+def _exactly(connection: socket.socket, count: int, deadline: float | None) -> bytes:
     parts = bytearray()
     while len(parts) < count:
+        if deadline is not None:
+            connection.settimeout(max(deadline - time.monotonic(), 1e-6))
         part = connection.recv(min(count - len(parts), 1 << 16))
         if not part:
             break

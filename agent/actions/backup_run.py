@@ -11,7 +11,6 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,7 +19,9 @@ from agent.actions.work import Ending, Work
 from agent.configuration import Repository
 from agent.protection import Protection
 from agent.runner import Command, Finished
+from protocol.errors import NotStrictJson
 from protocol.kinds.backup_run import Args, Result
+from protocol.wire import decode_typed
 
 __all__ = ["perform", "restic_command", "summary"]
 
@@ -38,6 +39,15 @@ class _Sources:
 
     paths: tuple[str, ...]
     excluded: tuple[str, ...]
+
+
+class _Summary(msgspec.Struct, frozen=True, tag_field="message_type", tag="summary"):
+    """What of restic's last message counts (restic's manual, "Scripting", JSON output of backup)."""
+
+    snapshot_id: str
+    total_files_processed: int
+    total_bytes_processed: int
+    data_added: int
 
 
 class _CannotStartError(Exception):
@@ -112,19 +122,19 @@ def summary(stdout: bytes) -> Result | None:
     """Return what restic's last `summary` message says, or None where there is none."""
     for line in reversed(stdout.splitlines()):
         try:
-            message: Any = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+            message = decode_typed(line, _Summary)
+        except NotStrictJson:
             continue
-        if isinstance(message, dict) and message.get("message_type") == "summary":
-            try:
-                return Result(
-                    snapshot_id=message["snapshot_id"],
-                    files=message["total_files_processed"],
-                    bytes_processed=message["total_bytes_processed"],
-                    bytes_added=message["data_added"],
-                )
-            except KeyError:
-                return None
+        told = {
+            "snapshot_id": message.snapshot_id,
+            "files": message.total_files_processed,
+            "bytes_processed": message.total_bytes_processed,
+            "bytes_added": message.data_added,
+        }
+        try:
+            return msgspec.convert(told, Result)
+        except msgspec.ValidationError:
+            return None
     return None
 
 

@@ -1,0 +1,1 @@
+"""The controller: policy in Git, reconciled against systems; hosts, told and asked by signed actions."""

@@ -9,12 +9,15 @@ here.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError
-from controller.gitops import GitError, PolicyTooLargeError
+from controller.gitops import MAX_TOTAL_BYTES, GitError, PolicyTooLargeError
 from controller.policy import PolicyErrors, parse
+from controller.policy.document import read_document
+from controller.policy.parse import SETTINGS_FILE, bases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from controller.policy import Policy
     from controller.store.commits import Commits
 
-__all__ = ["Followed", "PolicyFollower"]
+__all__ = ["Followed", "PolicyFollower", "read_policy"]
 
 _MAX_LINES = 50
 _ACTOR = "controller"
@@ -67,7 +70,10 @@ class PolicyFollower:
         if newest == self._now.commit:
             self._now = replace(self._now, newest=newest, fault="", lines=())
             return self._now
-        return self._judge(newest, last)
+        try:
+            return self._judge(newest, last)
+        except GitError as error:
+            return self._faulty(newest, "unreachable", (str(error),))
 
     def _judge(self, newest: str, last: str) -> Followed:
         follows = not last or self._repository.is_ancestor(last, newest)
@@ -94,8 +100,34 @@ class PolicyFollower:
             self._now = Followed()
 
     def _read(self, commit: str) -> Policy:
-        return parse(self._repository.files(commit), self._folder)
+        return read_policy(self._repository, commit, self._folder)
+
+    def stop(self) -> None:
+        """End a look that is under way, from another thread; it tells `unreachable`."""
+        self._repository.stop()
 
     def _faulty(self, newest: str, fault: str, lines: tuple[str, ...]) -> Followed:
         self._now = replace(self._now, newest=newest, fault=fault, lines=lines)
         return self._now
+
+
+def read_policy(repository: PolicyRepository, commit: str, folder: str) -> Policy:
+    """The policy of an environment's folder, with the folders that it extends; nothing else is looked at.
+
+    Raises GitError, PolicyTooLargeError, and PolicyErrors.
+    """
+    root = posixpath.normpath(folder or ".")
+    files: dict[str, bytes] = {}
+    waiting, seen = ["" if root == "." else root], set[str]()
+    while waiting:
+        at = waiting.pop()
+        if at in seen or at.startswith(("..", "/")):  # the parser names what leads out of the repository
+            continue
+        seen.add(at)
+        files |= repository.files(commit, at)
+        if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
+            raise PolicyTooLargeError(f"the policy at {commit[:12]} has too many bytes")
+        settings = posixpath.join(at, SETTINGS_FILE)
+        if settings in files:
+            waiting += [base for base, _ in bases(read_document(files[settings], settings), at)]
+    return parse(files, root)

@@ -23,6 +23,7 @@ from aiohttp import web
 from controller.api.application import local_application, public_application
 from controller.errors import ControllerError
 from controller.following import Followed
+from controller.named_hosts import NamedHosts
 from controller.schedule import Alarm
 from controller.signing import checkpoint_envelope
 from controller.store import StoreError
@@ -238,8 +239,14 @@ class Service:
         situation.dependencies["git"] = followed.lines[0] if followed.fault == "unreachable" else "ok"
         self._site.metrics.saw_policy_fault(followed.fault)
         if followed.policy is not None:
-            situation.named_hosts = frozenset(followed.policy.hosts)
+            self._tell_hosts(NamedHosts.of(followed.policy))
             self._site.metrics.saw_commit(followed.commit)
+
+    def _tell_hosts(self, named: NamedHosts) -> None:
+        """Let a waiting host know that it is named now: what it was to do has waited for that."""
+        if named != self._site.situation.named_hosts:
+            self._site.situation.named_hosts = named
+            self._site.wakeups.ring_all()
 
     def _tell_pass(self, result: PassResult) -> None:
         situation, metrics = self._site.situation, self._site.metrics

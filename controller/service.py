@@ -22,10 +22,12 @@ from controller.api.wakeups import Wakeups
 from controller.app import Controller
 from controller.datafolder import DataFolder
 from controller.errors import ControllerError
-from controller.following import PolicyFollower
+from controller.following import PolicyFollower, read_policy
 from controller.gitops import PolicyRepository
 from controller.leadership import Leadership, LeaseTiming
+from controller.named_hosts import BY_ENROLMENT, UNREAD, NamedHosts
 from controller.plan.plan import SECTIONS
+from controller.policy import PolicyErrors
 from controller.reconciling import Reconciler
 from controller.serve import Intervals, Listening, Service
 from controller.signing import ActionSigner
@@ -37,7 +39,15 @@ if TYPE_CHECKING:
 
     from controller.config import Configuration
 
-__all__ = ["Built", "build_service", "data_folder", "holder_name", "policy_repository", "server_names"]
+__all__ = [
+    "Built",
+    "build_service",
+    "data_folder",
+    "holder_name",
+    "named_hosts",
+    "policy_repository",
+    "server_names",
+]
 
 _THREADS = 16
 
@@ -100,6 +110,23 @@ def policy_repository(configuration: Configuration, data: DataFolder) -> PolicyR
     return PolicyRepository(data.mirror, source, git.branch)
 
 
+def named_hosts(configuration: Configuration, data: DataFolder, store: Store) -> NamedHosts:
+    """Which hosts may be given work by the commit that was obeyed last; for commands without a service.
+
+    Raises ControllerError where that commit cannot be read any more, or not by this version.
+    """
+    last = store.commits.last_applied()
+    if not configuration.policy.git:
+        return BY_ENROLMENT
+    if not last:
+        return UNREAD
+    repository = policy_repository(configuration, data)
+    try:
+        return NamedHosts.of(read_policy(repository, last, configuration.policy.folder))
+    except PolicyErrors as error:
+        raise ControllerError(f"the policy in force, {last[:12]}, is not valid for this version") from error
+
+
 def holder_name(purpose: str) -> str:
     """How this process signs the lease row: purpose, machine and process id."""
     return f"{purpose}@{socket.gethostname()}:{os.getpid()}"
@@ -121,7 +148,11 @@ def _site(configuration: Configuration, data: DataFolder, store: Store, clock: C
     now = int(clock())
     seq, envelope = store.audit.last_checkpoint()
     situation = Situation(
-        started_at=now, applies=configuration.policy.apply, checkpoint=envelope, checkpoint_seq=seq
+        started_at=now,
+        applies=configuration.policy.apply,
+        named_hosts=UNREAD if configuration.policy.git else BY_ENROLMENT,
+        checkpoint=envelope,
+        checkpoint_seq=seq,
     )
     signer = ActionSigner(
         data.signer("signing"), trust_version=data.trust.version, policy_commit=lambda: situation.commit

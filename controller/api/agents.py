@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from controller.api.problems import Problem, read_body
 from controller.api.site import site_of
+from controller.api.targets import is_metrics_address
 from controller.api.tokens import TokenRefusedError, claimed_host
 from controller.store import EnrolmentRefused, NewHost, Poll, ReceiptForked, VerifiedReceipt
 from protocol.dsse import Envelope, parse_envelope
@@ -90,6 +91,8 @@ async def _poll(request: web.Request) -> web.Response:
     data = await read_body(request)
     known = await _authenticated(request, data)
     body = decode_body(data, PollBody)
+    if body.metrics_address and not is_metrics_address(body.metrics_address):
+        raise Problem(400, "malformed", "metrics_address is not http(s)://HOST[:PORT][/PATH]")
     poll = Poll(
         agent_version=body.agent_version,
         trust_version=body.trust_version,
@@ -106,8 +109,10 @@ async def _poll(request: web.Request) -> web.Response:
     site.metrics.saw_host(host)
     site.wakeups.ring("status")
     trust = await site.call(site.trust.after, body.trust_version)
-    given = await _given(site, host, wait_seconds=0 if trust else body.wait_seconds)
-    return _json(_poll_answer(site, trust, given))
+    is_behind = body.journal.seq < host.receipt_seq  # made before that receipt, or by a disk rolled back:
+    wait = 0 if trust else body.wait_seconds  # the next poll tells which, so this one is given nothing
+    given = [] if is_behind else await _given(site, host, wait_seconds=wait)
+    return _json(_poll_answer(site, host, trust, given))
 
 
 async def _given(site: Site, host: Host, *, wait_seconds: int) -> list[StoredAction]:
@@ -132,7 +137,7 @@ async def _waiting(site: Site, host_id: str) -> list[StoredAction]:
     current = await site.call(site.store.hosts.get, host_id)
     if current is None or current.revoked_at is not None or current.quarantined_at is not None:
         return []
-    if not site.situation.is_named(current.name):
+    if current.name not in site.situation.named_hosts:
         return []
     waiting = await site.call(site.store.actions.waiting, host_id, now=site.now())
     fitting: list[StoredAction] = []
@@ -145,10 +150,13 @@ async def _waiting(site: Site, host_id: str) -> list[StoredAction]:
     return fitting
 
 
-def _poll_answer(site: Site, trust: list[Envelope], given: list[StoredAction]) -> PollAnswer:
+def _poll_answer(site: Site, host: Host, trust: list[Envelope], given: list[StoredAction]) -> PollAnswer:
     deliveries = tuple(Raw(action.delivery.encode("ascii")) for action in given)
     steps = tuple(Raw(envelope.encode()) for envelope in trust)
-    if not site.situation.checkpoint:  # an empty Raw that is given would be written as no text at all
+    is_named = host.name in site.situation.named_hosts
+    if (
+        not is_named or not site.situation.checkpoint
+    ):  # an empty Raw that is given would be written as no text at all
         return PollAnswer(deliveries, steps)
     return PollAnswer(deliveries, steps, checkpoint=Raw(site.situation.checkpoint.encode("ascii")))
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from controller.api.metrics import CONTENT_TYPE
 from controller.api.problems import Problem
 from controller.api.site import site_of
+from controller.api.targets import target
 from controller.errors import ControllerError
 
 if TYPE_CHECKING:
     from controller.api.site import Site
-    from controller.store import Host
 
 __all__ = ["routes"]
 
@@ -73,15 +72,9 @@ async def _targets(request: web.Request) -> web.Response:
     if scheme.lower() != "bearer" or not site.sd_token or not is_right:
         raise Problem(401, "unauthorized", "this needs the service discovery's bearer token")
     hosts = await site.call(site.store.hosts.listed)
-    return web.json_response([_target(host) for host in hosts if host.metrics_address])
-
-
-def _target(host: Host) -> dict[str, object]:
-    address = urlsplit(host.metrics_address)
-    labels = {"host": host.name, "__scheme__": address.scheme}
-    if address.path.strip("/"):
-        labels["__metrics_path__"] = address.path
-    return {"targets": [address.netloc], "labels": labels}
+    named = site.situation.named_hosts
+    found = (target(host.name, host.metrics_address, named.labels_of(host.name)) for host in hosts)
+    return web.json_response([one for one in found if one is not None])
 
 
 def _refresh(site: Site) -> None:

@@ -11,13 +11,13 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from controller.api.problems import Problem, read_body
 from controller.api.site import site_of
 from controller.signing import MAX_VALID_SECONDS, BadOrderError, Order
+from protocol.enrolment import decode_body
 from protocol.errors import BadDocument
 from protocol.kinds import KINDS
 
@@ -63,14 +63,10 @@ def checked_order(body: ActionBody, host_id: str) -> Order:
 
 async def _action(request: web.Request) -> web.Response:
     site = site_of(request)
-    try:
-        body = msgspec.json.decode(await read_body(request), type=ActionBody)
-    except msgspec.DecodeError as error:
-        raise Problem(400, "malformed", str(error)) from error
+    body = decode_body(await read_body(request), ActionBody)
     host = await site.call(site.store.hosts.named, body.host)
     order = checked_order(body, host.host_id)
-    if not site.situation.is_named(host.name):
-        raise Problem(409, "host_not_in_policy", f"the policy in force does not name the host {host.name}")
+    site.situation.named_hosts.require(host.name)
     lease = site.situation.lease
     if lease is None:
         raise Problem(409, "no_lease", f"this controller does not lead: {site.situation.lease_note}")

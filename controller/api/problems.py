@@ -91,11 +91,17 @@ def _of_error(request: web.Request, error: Exception) -> web.Response:
         if isinstance(error, kind):
             status = meant
     _log.warning("request failed", path=request.path, status=status, error=str(error))
-    return _answer(status, _word(type(error).__name__), str(error))
+    detail, hint = (error.message, error.hint) if isinstance(error, ControllerError) else (str(error), "")
+    return _answer(status, _word(type(error).__name__), detail, hint=hint)
 
 
-def _answer(status: int, word: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
+def _answer(
+    status: int, word: str, detail: str, headers: dict[str, str] | None = None, *, hint: str = ""
+) -> web.Response:
+    """RFC 9457, section 3.2: `hint` is a member of ours, what to do next."""
     body: dict[str, Any] = {"type": "about:blank", "title": word, "status": status, "detail": detail}
+    if hint:
+        body["hint"] = hint
     text = json.dumps(body, ensure_ascii=True)
     return web.Response(status=status, text=text, content_type="application/problem+json", headers=headers)
 

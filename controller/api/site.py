@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from controller.named_hosts import UNREAD, NamedHosts
 from controller.signing import new_ulid
 
 if TYPE_CHECKING:
@@ -68,16 +69,12 @@ class Situation:
     pass_error: str = ""
     last_success_at: int | None = None
     applies: bool = True
-    named_hosts: frozenset[str] = frozenset()
+    named_hosts: NamedHosts = UNREAD
     lease: Lease | None = None
     lease_note: str = ""
     checkpoint: str = ""
     checkpoint_seq: int = 0
     dependencies: dict[str, str] = field(default_factory=dict)
-
-    def is_named(self, host: str) -> bool:
-        """Whether the policy in force names a host; a policy without any hosts leaves them to enrolment."""
-        return not self.named_hosts or host in self.named_hosts
 
 
 @dataclass(frozen=True)

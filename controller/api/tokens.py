@@ -70,6 +70,8 @@ class AgentTokens:
     """Checks tokens and remembers which were used. One event loop's, so not locked.
 
     A token issued before `started_at` is refused: what a controller saw before it was restarted is forgotten.
+    Where the clock was set back since (a machine that started with a wrong one), that instant goes with it:
+    else every host with the right time would be locked out until the wrong one has come.
     """
 
     def __init__(self, audience: str, *, started_at: int) -> None:
@@ -98,6 +100,7 @@ class AgentTokens:
             raise TokenRefusedError("bad_claims")
         if not 0 < expires_at - issued_at <= MAX_JWT_SECONDS or issued_at > now + SKEW_SECONDS:
             raise TokenRefusedError("bad_claims")
+        self._started_at = min(self._started_at, now)
         if now > expires_at + SKEW_SECONDS or issued_at < self._started_at:
             raise TokenRefusedError("expired")
         return expires_at
@@ -142,7 +145,7 @@ def _verified(token: str, key: bytes) -> dict[str, Any]:
     known = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": public})
     try:
         decoded = jwt.decode(token, known, registry=_REGISTRY)
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, RecursionError) as error:
         raise TokenRefusedError("bad_signature") from error
     if decoded.header.get("typ") != JWT_TYPE:
         raise TokenRefusedError("bad_claims")

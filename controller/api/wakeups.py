@@ -18,18 +18,26 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._rings: dict[str, int] = {}
+        self._rings_of_all = 0
         self._bells: dict[str, asyncio.Event] = {}
         self._is_closed = False
 
     def ticket(self, name: str) -> int:
         """How often `name` has been rung so far."""
-        return self._rings.get(name, 0)
+        return self._rings.get(name, 0) + self._rings_of_all
 
     def ring(self, name: str) -> None:
         """Wake everybody who waits for `name`."""
         self._rings[name] = self._rings.get(name, 0) + 1
         bell = self._bells.pop(name, None)
         if bell is not None:
+            bell.set()
+
+    def ring_all(self) -> None:
+        """Wake everybody who waits for anything."""
+        self._rings_of_all += 1
+        bells, self._bells = self._bells, {}
+        for bell in bells.values():
             bell.set()
 
     async def wait(self, name: str, ticket: int, timeout_seconds: float) -> bool:
@@ -48,8 +56,7 @@ class Wakeups:
     def close(self) -> None:
         """Wake everybody, now and from now on: the service stops."""
         self._is_closed = True
-        for name in list(self._bells):
-            self.ring(name)
+        self.ring_all()
 
     def is_closed(self) -> bool:
         """Whether the service stops."""

@@ -111,6 +111,7 @@ class Actions:
         due = or_(
             actions.c.state == "queued",
             (actions.c.state == "delivered") & (actions.c.delivered_at <= now - REDELIVER_SECONDS),
+            (actions.c.state == "delivered") & (actions.c.delivered_at > now),  # the clock was set back
         )
         mine = (actions.c.host_id == host_id, actions.c.expires_at + SKEW_SECONDS >= now, due)
         query = select(actions).where(*mine).order_by(actions.c.seq).limit(_MAX_DELIVERIES)

@@ -125,7 +125,8 @@ class Hosts:
                     {"reason": refusal},
                 )
             else:
-                host = self._register(connection, secret_sha256, new, now)
+                _consume(connection, secret_sha256, new.host_id, now)
+                host = self._register(connection, new, now)
         if refusal:
             raise EnrolmentRefused(refusal)
         return host
@@ -154,6 +155,10 @@ class Hosts:
     def saw_poll(self, host_id: str, poll: Poll, *, now: int) -> Host | None:
         """Store what the host says, and quarantine it where its journal is behind what we saw before.
 
+        Compared is what was known when the poll *before* was stored: a host makes its polls one after the
+        other, so whatever we knew when we answered that one was in its journal before it made this one. A
+        receipt that overtook this poll counts from the next one on.
+
         Returns the host as it is now; None where it does not exist or is revoked.
         """
         with self._database.write() as connection:
@@ -164,6 +169,8 @@ class Hosts:
             fault = _journal_fault(host, poll)
             if fault:
                 told |= {"journal_seq": host.journal_seq, "journal_sha256": host.journal_sha256}
+            elif host.receipt_seq > poll.journal_seq:
+                told |= {"journal_seq": host.receipt_seq, "journal_sha256": host.receipt_sha256}
             connection.execute(update(hosts).where(hosts.c.host_id == host_id).values(**told))
             if fault and host.quarantined_at is None:
                 self._quarantine(connection, host, fault, now)
@@ -195,7 +202,7 @@ class Hosts:
             self._revoke(connection, host, actor, now)
         return host
 
-    def _register(self, connection: Connection, secret_sha256: str, new: NewHost, now: int) -> Host:
+    def _register(self, connection: Connection, new: NewHost, now: int) -> Host:
         earlier = _host(connection, hosts.c.name == new.name, hosts.c.revoked_at.is_(None))
         actor = f"host:{new.name}"
         if earlier is not None:
@@ -218,9 +225,6 @@ class Hosts:
             quarantine_reason="",
         )
         connection.execute(insert(hosts).values(**vars(host)))
-        used = {"used_at": now, "host_id": new.host_id}
-        token = enrolment_tokens.c.secret_sha256 == secret_sha256
-        connection.execute(update(enrolment_tokens).where(token).values(**used))
         detail = {"host_id": new.host_id, "receipt_key": new.receipt_key.hex()}
         self._append(connection, now, actor, "host.enrolled", new.name, detail)
         return host
@@ -257,13 +261,22 @@ def _refusal(connection: Connection, secret_sha256: str, name: str, now: int) ->
     return "" if token.host_name == name else "wrong_name"
 
 
+def _consume(connection: Connection, secret_sha256: str, host_id: str, now: int) -> None:
+    """Mark the token as used; of two that came at once under a weaker isolation, one is refused here."""
+    token = (enrolment_tokens.c.secret_sha256 == secret_sha256, enrolment_tokens.c.used_at.is_(None))
+    used = update(enrolment_tokens).where(*token).values(used_at=now, host_id=host_id)
+    if connection.execute(used).rowcount != 1:
+        raise EnrolmentRefused("token_used")
+
+
 def _journal_fault(host: Host, poll: Poll) -> str:
     if poll.journal_seq < host.journal_seq:
         return (
             f"its journal ends at {poll.journal_seq}, but {host.journal_seq} was seen: a disk was rolled back"
         )
-    is_same = poll.journal_seq == host.journal_seq and host.journal_sha256
-    if is_same and poll.journal_sha256 != host.journal_sha256:
+    known = {host.journal_seq: host.journal_sha256, host.receipt_seq: host.receipt_sha256}
+    seen = known.get(poll.journal_seq, "")
+    if seen and poll.journal_sha256 != seen:
         return f"its journal holds another entry {poll.journal_seq} than was seen: it was rewritten"
     return ""
 

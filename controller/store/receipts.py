@@ -6,7 +6,7 @@ Stored only after their signature was verified, one chain per host, a gap never 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
@@ -144,13 +144,9 @@ class Receipts:
         if receipt.seq <= host.receipt_seq:  # it fills a gap that was reported when it opened
             return True
         is_next = receipt.seq == host.receipt_seq + 1 and receipt.previous_sha256 == host.receipt_sha256
-        head: dict[str, Any] = {"receipt_seq": receipt.seq, "receipt_sha256": receipt.sha256}
-        if (
-            receipt.seq > host.journal_seq
-        ):  # a journal that ends before a receipt that we hold was rolled back
-            head |= {"journal_seq": receipt.seq, "journal_sha256": receipt.sha256}
         gaps = host.receipt_gaps + (not is_next)
-        connection.execute(update(hosts).where(mine).values(**head, receipt_gaps=gaps))
+        head = {"receipt_seq": receipt.seq, "receipt_sha256": receipt.sha256, "receipt_gaps": gaps}
+        connection.execute(update(hosts).where(mine).values(**head))
         return not is_next
 
 

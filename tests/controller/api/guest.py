@@ -15,6 +15,7 @@ from controller.api.site import Site, Situation
 from controller.api.tokens import AgentTokens
 from controller.api.wakeups import Wakeups
 from controller.datafolder import DataFolder
+from controller.named_hosts import NamedHosts
 from controller.plan.plan import SECTIONS
 from controller.signing import ActionSigner, Order
 from controller.store import Store
@@ -64,7 +65,11 @@ def make_site(folder: Path, clock: Clock) -> Site:
     first = first_document(ROOT.public, data.public_key("signing"), [], now=NOON)
     data.trust.add(sign_document(first, ROOT))
     store = Store.open(f"sqlite:///{folder}/state/steward.db", chain="demo", clock=clock)
-    situation = Situation(started_at=NOON, lease=store.lease.acquire("test", 10**6, NOON))
+    situation = Situation(
+        started_at=NOON,
+        lease=store.lease.acquire("test", 10**6, NOON),
+        named_hosts=NamedHosts({"web-01": {"site": "par1"}}),
+    )
     return Site(
         instance="demo",
         version="0",

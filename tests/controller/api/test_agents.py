@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import io
 import json
 
@@ -13,7 +14,17 @@ from controller.api.tokens import TokenRefusedError
 from protocol.documents import TrustBundle
 from protocol.keys import SigningKey
 from protocol.trust import walk
-from tests.controller.api.guest import NOON, Clock, Guest, allow, make_site, opened, queue, renew_trust
+from tests.controller.api.guest import (
+    NOON,
+    Clock,
+    Guest,
+    allow,
+    b64url,
+    make_site,
+    opened,
+    queue,
+    renew_trust,
+)
 
 
 @pytest.fixture
@@ -331,3 +342,115 @@ async def test_a_revoked_host_is_not_believed(site, guest):
 async def test_the_ca_is_public(client, site):
     response = await client.get("/agent/v1/ca")
     assert await response.read() == site.ca_certificate
+
+
+async def test_a_poll_that_a_receipt_overtook_is_given_nothing_yet(site, guest):
+    first = queue(site, guest.host_id)
+    late = guest.poll_body()
+    await guest.send(guest.receipt(first))
+    second = queue(site, guest.host_id)
+    response = await guest.post("poll", late)
+    assert (await response.json())["deliveries"] == []
+    assert site.store.hosts.get(guest.host_id).quarantined_at is None
+    assert opened((await guest.poll())["deliveries"][0]).id == second.id
+
+
+async def test_two_that_hold_one_token_do_not_both_get_in(site, client, clock):
+    secret = allow(site, "web-01")
+    guests = [Guest(client, clock, transport=SigningKey.generate(bytes([n]) * 32)) for n in range(8)]
+    answers = await asyncio.gather(*(one.enroll(secret) for one in guests))
+    assert sorted(answer.status for answer in answers) == [200] + [403] * 7
+    assert len(site.store.hosts.listed(include_revoked=True)) == 1
+
+
+HOSTILE = {
+    "no-utf8-in-a-text": b'{"secret": "\xff"}',
+    "no-utf8-in-a-key": b'{"\xc3\x28": 1}',
+    "half-a-pair": b'{"agent_version": "\\ud800"}',
+    "a-key-twice": b'{"secret": "00", "secret": "01"}',
+    "a-huge-number": b'{"journal": {"seq": ' + b"9" * 400 + b', "sha256": ""}}',
+    "deep": b'{"receipts": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "zeros": b"\0" * 100,
+    "a-bom": b"\xef\xbb\xbf{}",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("path", ["enroll", "poll", "receipts"])
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_no_body_surprises_the_controller(guest, path, name):
+    response = await guest.post(path, HOSTILE[name])
+    assert (response.status, response.content_type) == (400, "application/problem+json")
+
+
+async def test_a_known_host_cannot_spoil_a_receipts_text(site, guest):
+    for raw in (b'"\xff"', b'{"payload": "\xff"}', b"1", b"[" * 40 + b"]" * 40, b"null"):
+        response = await guest.post("receipts", b'{"receipts": [' + raw + b"]}")
+        assert response.status in (200, 400), await response.text()
+        if response.status == 200:
+            assert (await response.json())["stored"] == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"metrics_address": "http://["}, id="half-an-address"),
+        pytest.param({"metrics_address": "http://a:b@c/"}, id="a-user-in-it"),
+        pytest.param({"trust_version": 10**30}, id="beyond-the-stores-numbers"),
+        pytest.param({"journal": {"seq": 2**63, "sha256": ""}}, id="a-seq-beyond-the-stores-numbers"),
+        pytest.param({"wait_seconds": 51}, id="too-patient"),
+        pytest.param({"wait_seconds": True}, id="true-for-a-number"),
+        pytest.param({"journal": {"seq": -1, "sha256": ""}}, id="below-nothing"),
+    ],
+)
+async def test_what_a_host_says_is_checked(site, guest, changed):
+    response = await guest.post("poll", guest.poll_body(**changed))
+    assert (response.status, response.content_type) == (400, "application/problem+json")
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("content", [b"[" * 2000, b'{"iss":' * 400, b"\xff", b"1" * 3000, b"null"])
+async def test_no_part_of_a_token_surprises_the_controller(guest, part, content):
+    parts = guest.token(b"{}").split(".")
+    parts[part] = b64url(content)
+    response = await guest.post("poll", b"{}", ".".join(parts))
+    assert response.status == 401
+
+
+@pytest.mark.parametrize("audience", [["demo"], ["demo", "other"], None, "Demo", "demo\0"])
+async def test_only_this_audience_is_this_audience(guest, audience):
+    body = guest.poll_body()
+    response = await guest.post("poll", body, guest.token(body, aud=audience))
+    assert (await response.json())["title"] == "wrong_audience"
+
+
+async def test_the_public_key_is_no_secret_to_sign_with(guest):
+    """RFC 8725, section 2.1: a verifier that takes the key's bytes for an HMAC secret believes everybody."""
+    body = guest.poll_body()
+    head, claims, _ = guest.token(body, header={"alg": "HS256"}).split(".")
+    mac = hmac.digest(guest.transport.public.raw, f"{head}.{claims}".encode(), "sha256")
+    response = await guest.post("poll", body, f"{head}.{claims}.{b64url(mac)}")
+    assert (await response.json())["title"] == "bad_signature"
+
+
+async def test_another_hosts_key_speaks_for_itself_alone(site, guest, client, clock):
+    other = Guest(client, clock, name="db-01", transport=SigningKey.generate(b"d" * 32))
+    assert (await other.enroll(allow(site, "db-01", b"d" * 32))).status == 200
+    body = other.poll_body()
+    response = await other.post("poll", body, other.token(body, iss=guest.host_id, sub=guest.host_id))
+    assert (await response.json())["title"] == "bad_signature"
+
+
+async def test_a_clock_that_was_set_back_does_not_lock_hosts_out(guest, clock):
+    clock.now -= 3600  # the machine started with a wrong clock, then heard the right time
+    await guest.poll()
+    body = guest.poll_body()
+    early = guest.token(body, iat=int(clock.now) - 1, exp=int(clock.now) + 20)
+    assert (await (await guest.post("poll", body, early)).json())["title"] == "expired"
+
+
+async def test_an_undelivered_action_is_given_again_after_the_clock_went_back(site, guest, clock):
+    action = queue(site, guest.host_id)
+    await guest.poll()
+    clock.now -= 3600
+    assert opened((await guest.poll())["deliveries"][0]).id == action.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import aiohttp
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from controller.api.application import local_application, public_application
 from controller.api.site import PlannedChange
+from controller.named_hosts import BY_ENROLMENT, UNREAD, NamedHosts
 from tests.controller.api.guest import NOON, Clock, Guest, allow, make_site, opened, queue
 
 HOSTILE = "<script>alert(1)</script>"
@@ -56,7 +58,7 @@ async def test_targets_need_the_token_and_come_with_the_hosts_name(site, client,
     for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic prometheus-token"}):
         assert (await client.get("/sd/prometheus", headers=given)).status == 401
     response = await client.get("/sd/prometheus", headers={"Authorization": "Bearer prometheus-token"})
-    labels = {"host": "web-01", "__scheme__": "https", "__metrics_path__": "/node"}
+    labels = {"host": "web-01", "site": "par1", "__scheme__": "https", "__metrics_path__": "/node"}
     assert await response.json() == [{"targets": ["10.0.0.1:9095"], "labels": labels}]
 
 
@@ -204,19 +206,56 @@ async def test_a_host_in_quarantine_is_given_nothing(site, client, local, clock)
     site.store.hosts.quarantine(site.store.hosts.get(guest.host_id), "test", now=NOON)
     body = json.dumps({"host": "web-01", "kind": "host.ping"})
     response = await local.post("/local/v1/actions", data=body)
-    assert (response.status, "release" in (await response.json())["detail"]) == (409, True)
+    assert (response.status, "release" in (await response.json())["hint"]) == (409, True)
 
 
-async def test_a_host_that_the_policy_does_not_name_gets_trust_and_nothing_else(site, client, local, clock):
+@pytest.mark.parametrize(
+    ("without", "hint"),
+    [
+        pytest.param(NamedHosts({"db-01": {}}), "`web-01: {}`", id="another-is-named"),
+        pytest.param(NamedHosts(), "under `hosts:`", id="none-is-named"),
+        pytest.param(UNREAD, "status page", id="no-policy-yet"),
+    ],
+)
+async def test_a_host_that_the_policy_does_not_name_gets_trust_and_nothing_else(
+    site, client, local, clock, without, hint
+):
     guest = await enrolled(site, client, clock)
     action = queue(site, guest.host_id)
-    site.situation.named_hosts = frozenset({"db-01"})
+    site.situation.checkpoint = "{}"
+    site.situation.named_hosts = without
     body = json.dumps({"host": "web-01", "kind": "host.ping"})
-    assert (await local.post("/local/v1/actions", data=body)).status == 409
+    refused = await local.post("/local/v1/actions", data=body)
+    told = await refused.json()
+    assert (refused.status, told["title"]) == (409, "host_not_named")
+    assert hint in told["hint"]
     answer = await guest.poll(trust_version=0)
     assert (answer["deliveries"], len(answer["trust"])) == ([], 1)
-    site.situation.named_hosts = frozenset({"web-01"})
-    assert opened((await guest.poll())["deliveries"][0]).id == action.id
+    assert "checkpoint" not in answer
+    site.situation.named_hosts = NamedHosts({"web-01": {}})
+    answer = await guest.poll()
+    assert opened(answer["deliveries"][0]).id == action.id
+    assert answer["checkpoint"] == {}
+
+
+async def test_a_controller_without_git_goes_by_enrolment(site, client, local, clock):
+    guest = await enrolled(site, client, clock)
+    site.situation.named_hosts = BY_ENROLMENT
+    body = json.dumps({"host": "web-01", "kind": "host.ping"})
+    assert (await local.post("/local/v1/actions", data=body)).status == 201
+    assert len((await guest.poll())["deliveries"]) == 1
+
+
+async def test_a_waiting_host_hears_that_the_policy_names_it_now(site, client, clock):
+    guest = await enrolled(site, client, clock)
+    action = queue(site, guest.host_id)
+    site.situation.named_hosts = UNREAD
+    waiting = asyncio.create_task(guest.poll(wait_seconds=50))
+    await site.wakeups.begun.wait()
+    site.situation.named_hosts = NamedHosts({"web-01": {}})
+    site.wakeups.ring_all()
+    async with asyncio.timeout(10):
+        assert opened((await waiting)["deliveries"][0]).id == action.id
 
 
 async def test_the_network_has_no_operators_door(client):

@@ -38,13 +38,19 @@ class Source:
         self.git("branch", "--quiet", "--move", "--force", "other", "main")
         return commit
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, input: str = "") -> str:  # noqa: A002 - as subprocess calls it
         """Run git as a person with a name and nothing else configured."""
         person = {"GIT_AUTHOR_NAME": "jo", "GIT_AUTHOR_EMAIL": "jo@example.org"}
         person |= {"GIT_COMMITTER_NAME": "jo", "GIT_COMMITTER_EMAIL": "jo@example.org"}
         isolated = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         environment = {"PATH": os.environ["PATH"], **person, **isolated}
         answer = subprocess.run(
-            ["git", *arguments], cwd=self.path, env=environment, check=True, capture_output=True, text=True
+            ["git", *arguments],
+            cwd=self.path,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            input=input,
         )
         return answer.stdout

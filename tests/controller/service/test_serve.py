@@ -164,7 +164,10 @@ async def test_a_bad_commit_pages_and_the_service_goes_on(stage, source):
 
 async def test_an_agent_over_tls_and_a_checkpoint_in_its_answer(stage, source):
     prepare(stage, source)
+    hosts = "hosts: {web-01: {labels: {site: par1}}}\n"
+    source.commit({"prod/policy.yaml": SETTINGS, "prod/hosts.yaml": hosts})
     async with serving(stage) as running:
+        await running.until(lambda: running.site.situation.commit)
         guest = Guest(running.session, stage.clock)
         guest.token = lambda body, **more: Guest.token(guest, body, aud="stage", **more)
         assert (await guest.enroll(allow(running.site, guest.name))).status == 200

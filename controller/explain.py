@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controller.policy.position import SourcePosition
     from controller.proxmox_values import ProxmoxAccess, ProxmoxEntry
 
-__all__ = ["Explanation", "Grant", "Verdict", "explain"]
+__all__ = ["SUPERUSER", "Explanation", "Grant", "Verdict", "explain"]
 
 NO_ACCESS = "NoAccess"
 SUPERUSER = "root@pam"

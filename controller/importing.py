@@ -30,6 +30,33 @@ _MODES = ("realm", "roles", "users", "machines.assigned")
 
 Entries = dict[str, dict[str, Any]]
 
+_SETTINGS = """\
+# Written by steward import: what was there, said as a policy. Nothing is enforced yet.
+#
+# modes: a section in report mode is compared and told, and never changed. So the first plan is empty, and
+# shows what enforcing would do. When a section's report is what you want, take it out of modes, plan, and
+# apply: from then on Git decides.
+# owner: the mark that is set on everything this policy manages; controller.yaml must list it under owners.
+# The language is in docs/policy.md.
+"""
+_REALM = """\
+# The realm that people log in to. What is not written here stays as it is.
+"""
+_ROLES = """\
+# What people may do. adopt: true takes over a role that nobody owns: our mark is set, the rest stays.
+# proxmox: the privileges of the role steward-NAME on Proxmox VE, which assignments under machines give.
+"""
+_USERS = """\
+# Who works here, a line each. Edit a line, and the next plan shows that change. A name that is taken out is
+# disabled, and deleted after limits.delete_after; state: disabled keeps somebody without rights to log in.
+# Second factors are not imported: mfa: required asks for one at the next login.
+"""
+_MACHINES = """\
+# Who may do what on which guest: assigned: {users: {NAME: ROLE}}; the number (vmid) decides which guest.
+# Applying gives the role steward-ROLE beside an older entry, which you then take out by hand. Entries of
+# groups, of other realms and on pools stay as they are: no policy can say them yet.
+"""
+
 
 @dataclass(frozen=True)
 class RealmReading:
@@ -60,24 +87,31 @@ def imported(
     users: Entries = {}
     files: dict[str, str] = {"policy.yaml": _settings(owner)}
     if realm is not None:
-        files["realm.yaml"] = _text("realm", _realm(realm.realm))
+        files["realm.yaml"] = _REALM + _text("realm", _realm(realm.realm))
         roles = _sayable("roles", _roles(realm.roles), left_out)
         users = _sayable("users", _users(realm, roles.keys()), left_out)
     if cluster is not None:
-        roles |= _sayable("roles", _proxmox_roles(cluster), left_out)
-        machines = _machines(cluster, proxmox_realm, users.keys(), roles.keys(), left_out)
-        files["machines.yaml"] = _text("machines", _sayable("machines", machines, left_out))
-    files["roles.yaml"] = _text("roles", roles)
-    files["users.yaml"] = _text("users", users)
+        possible = _sayable("roles", _proxmox_roles(cluster), left_out)
+        machines = _machines(cluster, proxmox_realm, users.keys(), {**roles, **possible}.keys(), left_out)
+        files["machines.yaml"] = _MACHINES + _text("machines", _sayable("machines", machines, left_out))
+        roles |= {name: role for name, role in possible.items() if name in _assigned(machines)}
+    files["roles.yaml"] = _ROLES + _text("roles", roles)
+    files["users.yaml"] = _USERS + _text("users", users)
     return Imported(files, tuple(left_out))
+
+
+def _assigned(machines: Entries) -> frozenset[str]:
+    """The roles that somebody has on a machine."""
+    return frozenset(
+        role
+        for machine in machines.values()
+        for role in machine.get("assigned", {}).get("users", {}).values()
+    )
 
 
 def _settings(owner: str) -> str:
     modes = ", ".join(f"{name}: report" for name in _MODES)
-    said = (
-        "Written by steward import. Nothing is enforced: take a section out of modes when its plan is right."
-    )
-    return f"# {said}\nversion: 1\nowner: {_scalar(owner)}\nmodes: {{{modes}}}\n"
+    return f"{_SETTINGS}version: 1\nowner: {_scalar(owner)}\nmodes: {{{modes}}}\n"
 
 
 def _realm(realm: KeycloakRealm) -> dict[str, Any]:
@@ -162,10 +196,11 @@ def _machines(
         )
         assigned: dict[str, str] = {}
         for entry in _on(guest, cluster.access.entries):
-            person, _, realm = entry.holder.rpartition("@")
+            person = entry.holder.rpartition("@")[0]
             role = entry.role.removeprefix(_OUR_ROLE)
-            if entry.kind != "user" or realm != proxmox_realm or person not in people or role not in known:
-                left_out.append(f"{entry.kind} {entry.holder} with {entry.role} on {entry.path}")
+            why = _unsayable(entry, proxmox_realm, people, known)
+            if why:
+                left_out.append(f"{entry.path} ← {entry.kind} {entry.holder}: {entry.role} ({why})")
             elif person in assigned:
                 left_out.append(
                     f"{entry.role} on {entry.path}: {person} has {assigned[person]} there already"
@@ -174,6 +209,18 @@ def _machines(
                 assigned[person] = role
         machines[name] = {"vmid": guest.vmid, **({"assigned": {"users": assigned}} if assigned else {})}
     return machines
+
+
+def _unsayable(entry: ProxmoxEntry, proxmox_realm: str, people: frozenset[str], roles: frozenset[str]) -> str:
+    """Why the policy cannot say an entry; "" where it can."""
+    person, _, realm = entry.holder.rpartition("@")
+    if entry.kind != "user":
+        return f"a {entry.kind}; people alone can be assigned"
+    if realm != proxmox_realm:
+        return f"of the realm {realm}, not {proxmox_realm}"
+    if person not in people:
+        return "no such account in Keycloak"
+    return "" if entry.role.removeprefix(_OUR_ROLE) in roles else "the role has no privileges"
 
 
 def _on(guest: ProxmoxGuest, entries: Sequence[ProxmoxEntry]) -> list[ProxmoxEntry]:

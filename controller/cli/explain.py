@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.cli.plan import Config, Folder, Output, Printed
+from controller.cli.rendering import place_of
 from controller.errors import ControllerError
+from controller.explain import SUPERUSER
 
 if TYPE_CHECKING:
-    from controller.explain import Explanation
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from controller.explain import Explanation, Verdict
     from controller.policy.model import Policy
     from controller.reconcile.planner import Planner, System
 __all__ = ["explain"]
@@ -51,7 +57,7 @@ def explain(
     if output is Output.JSON:
         typer.echo(json.dumps({"system": system.name, **found.to_json()}, indent=2))
     else:
-        _print(found, system.name)
+        _print(found, machine, system.name)
 
 
 def _system(planner: Planner, policy: Policy, machine: str) -> System:
@@ -66,36 +72,48 @@ def _system(planner: Planner, policy: Policy, machine: str) -> System:
     raise ControllerError(f"which cluster is {machine} on? controller.yaml names: {known}")
 
 
-def _print(found: Explanation, system: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(found: Explanation, machine: str, system: str) -> None:
+    """First the answer, then the entries that make it so, then those that would and do not."""
+    from controller.cli.rendering import console, print_wrapped
 
-    console = Console(highlight=False, soft_wrap=True)
-    count = len(found.held)
-    console.print(f"{found.userid} on {system} {found.path}: {count} privileges", markup=False)
-    for note in found.notes:
-        console.print(f"note: {note}", markup=False)
-    table = Table(box=None, pad_edge=False)
-    for column in ("privilege", "held", "role", "entry on", "for", "why", "policy"):
-        table.add_column(column, overflow="fold")
-    for row in _rows(found):
-        table.add_row(*row)
-    if found.grants:
-        console.print(table)
-    for verdict in found.verdicts:
-        if verdict.entry.role == "NoAccess":
-            state = "counts" if verdict.counts else "does not count"
-            console.print(
-                f"NoAccess on {verdict.entry.path} for {verdict.entry.holder} {state}", markup=False
-            )
+    out = console()
+    guest = f"{found.path.rpartition('/')[2]} of {system.partition(':')[2] or system}"
+    print_wrapped(out, f"{_answer(found)} on {machine} (guest {guest})", style="bold")
+    for note in found.notes if found.userid != SUPERUSER else ():
+        print_wrapped(out, f"  {note}", style="yellow")
+    held = sorted(found.held)
+    if held:
+        print_wrapped(out, f"  {', '.join(held)}")
+    elif not found.verdicts and not found.notes:
+        out.print(f"  no entry on the way to {found.path} names them or a group of theirs")
+    _print_entries(out, "because of", [one for one in found.verdicts if one.counts], found)
+    _print_entries(out, "without effect", [one for one in found.verdicts if not one.counts], found)
 
 
-def _rows(found: Explanation) -> list[tuple[str, ...]]:
-    """One row for each privilege and entry; the privilege is named once."""
-    rows: list[tuple[str, ...]] = []
-    for grant in found.grants:
-        for number, one in enumerate(grant.by):
-            name, held = (grant.privilege, "yes" if grant.held else "no") if number == 0 else ("", "")
-            source = "" if one.source is None else str(one.source)
-            rows.append((name, held, one.entry.role, one.entry.path, one.entry.holder, one.why, source))
-    return rows
+def _answer(found: Explanation) -> str:
+    """What the person may do, in a sentence without its place."""
+    if found.userid == SUPERUSER:
+        return f"{found.userid} may do everything"
+    number = len(found.held)
+    if found.notes and number:
+        return f"{found.userid} has {number} privileges, and cannot use them,"
+    return f"{found.userid} has {number or 'no'} privilege{'' if number == 1 else 's'}"
+
+
+def _print_entries(out: Console, heading: str, verdicts: Sequence[Verdict], found: Explanation) -> None:
+    """Each entry with its path, why it counts or not, the policy's line, and the privileges in it."""
+    from controller.cli.rendering import print_wrapped
+
+    if verdicts:
+        out.print(f"\n{heading}", style="bold")
+    told = {one.entry: one for one in reversed(verdicts)}  # what holds for path and pool alike is said once
+    for one in reversed(told.values()):
+        entry = one.entry
+        print_wrapped(out, f"  {entry.role} on {entry.path} for the {entry.kind} {entry.holder}: {one.why}")
+        asked = f"asked for at {place_of(one.source)}" if one.source else "no policy asks for it"
+        print_wrapped(out, f"      {asked}", style="dim")
+        given = [grant.privilege for grant in found.grants if one in grant.by]
+        listed = "all of these" if set(given) == found.held else ", ".join(given)
+        if given:
+            verb = "gives" if one.counts else "would give"
+            print_wrapped(out, f"      {verb} {listed}", style="dim")

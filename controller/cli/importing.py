@@ -76,6 +76,9 @@ def import_(
         typer.echo(f"left out: {line}", err=True)
     if len(made.left_out) > _MOST:
         typer.echo(f"left out: and {len(made.left_out) - _MOST} more", err=True)
+    typer.echo(
+        f"next: steward plan {folder} (controller.yaml needs owners: [{owner or folder.resolve().name}])"
+    )
 
 
 def _imported(reaching: Reaching, owner: str, proxmox_realm: str) -> Imported:

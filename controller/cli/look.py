@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from controller.app import Controller
     from controller.look import Findings, GuestFindings, KeycloakReading, PeopleFindings, ProxmoxReading
 
-__all__ = ["look"]
+__all__ = ["look", "numbered"]
 
-_MOST = 20
+_MOST = 10
+_FEW_PEOPLE = 4
 
 
 class Output(StrEnum):
@@ -132,15 +133,17 @@ def _cluster(controller: Controller, unobserved: list[str]) -> ProxmoxReading | 
 
 
 def _print(findings: Findings) -> None:
-    from controller.cli.rendering import console
+    from controller.cli.rendering import console, print_wrapped
 
     out = console()
     if findings.people is not None:
         _print_people(out, findings.people)
+        out.print()
     if findings.guests is not None:
         _print_guests(out, findings.guests)
     for line in findings.unobserved:
-        out.print(f"not seen: {line}", style="bold red")
+        print_wrapped(out, f"not seen: {line}", style="bold red")
+    out.print("\nLong lists are shortened; --output json has all of them. Nothing was stored.", style="dim")
 
 
 def _print_people(out: Console, people: PeopleFindings) -> None:
@@ -161,7 +164,7 @@ def _print_guests(out: Console, guests: GuestFindings) -> None:
     out.print("Proxmox VE", style="bold")
     backup = "not seen" if guests.without_backup is None else guests.without_backup
     rows: list[tuple[str, Sequence[str] | str]] = [
-        ("guests", str(guests.guests)),
+        ("guests", f"{guests.guests}, templates aside"),
         ("administrators", guests.administrators),
         ("guests without an owner", guests.without_owner),
         ("guests in no backup job", backup),
@@ -170,7 +173,7 @@ def _print_guests(out: Console, guests: GuestFindings) -> None:
     ]
     _print_rows(out, rows)
     if guests.reach:
-        out.print("who reaches which guests", style="bold")
+        out.print("\nWho reaches which guests", style="bold")
         _print_reach(out, guests)
 
 
@@ -192,14 +195,34 @@ def _print_rows(out: Console, rows: Sequence[tuple[str, Sequence[str] | str]]) -
 def _print_reach(out: Console, guests: GuestFindings) -> None:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("person", "role", "set on", "through", "guests"):
-        table.add_column(heading, overflow="fold")
+    alike: dict[tuple[str, str, str, tuple[int, ...]], list[str]] = {}
     for one in guests.reach:
-        through = f"group {one.group}" if one.group else "directly"
-        reached = "all" if len(one.guests) == guests.guests else _listed([str(vmid) for vmid in one.guests])
-        table.add_row(one.person, one.role, one.path, through, reached)
+        alike.setdefault((one.group, one.role, one.path, one.guests), []).append(one.person)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("who", "role", "set on", "guests"):
+        table.add_column(heading, overflow="fold")
+    for (group, role, path, reached), people in alike.items():
+        is_all = len(reached) == guests.guests
+        table.add_row(_who(group, people), role, path, "all" if is_all else numbered(reached))
     out.print(table)
+
+
+def _who(group: str, people: Sequence[str]) -> str:
+    listed = ", ".join(people[:_FEW_PEOPLE])
+    more = f", and {len(people) - _FEW_PEOPLE} more" if len(people) > _FEW_PEOPLE else ""
+    return f"group {group}: {listed}{more}" if group else listed + more
+
+
+def numbered(vmids: Sequence[int]) -> str:
+    """Guests by their numbers, neighbours as a range, and how many: `120-124, 140 (6)`."""
+    runs: list[list[int]] = []
+    for vmid in sorted(vmids):
+        if runs and vmid == runs[-1][-1] + 1:
+            runs[-1].append(vmid)
+        else:
+            runs.append([vmid])
+    said = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return _listed(said) + (f" ({len(vmids)})" if len(vmids) > 1 else "")
 
 
 def _held(found: Mapping[str, Sequence[str]]) -> list[str]:

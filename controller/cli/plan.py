@@ -42,7 +42,10 @@ Config = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option("--target", help="SECTION/NAME, as users/jo: only this and what it needs. May be repeated."),
+    typer.Option(
+        "--target",
+        help="users/NAME, roles/NAME or machines/NAME: only this and what it needs. May be repeated.",
+    ),
 ]
 Printed = Annotated[Output, typer.Option(help="How to print the result.")]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from controller.cli.wording import name_of
 from controller.plan.change import Result
 
 if TYPE_CHECKING:
@@ -36,20 +37,20 @@ def _bar(total: int) -> Iterator[Callable[[Sequence[Outcome]], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.description}"),  # last, so that names of any length do not move the bar
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True, highlight=False, markup=False)) as bar:
         task = bar.add_task("applying", total=total)
 
         def advance(ended: Sequence[Outcome]) -> None:
             last = ended[-1].change
-            bar.update(task, advance=len(ended), description=f"{last.operation} {last.section}/{last.key}")
+            bar.update(task, advance=len(ended), description=f"{last.operation} {name_of(last)}")
             for outcome in ended:
                 if outcome.result is not Result.APPLIED:
-                    bar.console.print(f"{outcome.result}: {outcome.change.identity}: {outcome.reason}")
+                    bar.console.print(f"{outcome.result}: {name_of(outcome.change)}: {outcome.reason}")
 
         yield advance
 

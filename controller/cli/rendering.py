@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.policy.model import Policy
     from controller.policy.position import SourcePosition
 
-__all__ = ["console", "print_outcomes", "print_plan", "print_totals", "print_wrapped"]
+__all__ = ["console", "place_of", "print_outcomes", "print_plan", "print_totals", "print_wrapped"]
 
 _SIGNS = {
     Operation.CREATE: ("+", "green"),
@@ -81,17 +81,25 @@ def print_totals(out: Console, plan: Plan, refusals: Sequence[Refusal] = ()) -> 
     for refusal in refusals:
         print_wrapped(out, f"held by the brake {refusal.rule}: {refusal}", style="bold red")
     if plan.is_empty:
-        is_whole = not plan.unobserved
-        out.print("nothing to do: no difference" if is_whole else "nothing to do where it could be observed")
+        out.print(_nothing(plan), style="bold")
         return
     out.print(", ".join(f"{n} to {one}" for one in Operation if (n := plan.count(one))), style="bold")
     out.print(f"digest {plan.digest}", soft_wrap=True)
 
 
+def _nothing(plan: Plan) -> str:
+    told = sum(report.change is not None for report in plan.reported)
+    if plan.unobserved:
+        return "nothing to do where it could be observed"
+    if told:
+        return f"nothing to do: {told} difference{'' if told == 1 else 's'} in report mode"
+    return "nothing to do: no difference"
+
+
 def _print_notes(out: Console, policy: Policy) -> None:
     """What a policy overrides, and what of it this version leaves undone: a paragraph each."""
-    overridden = [f"{note.what} ({_place(note.position)})" for note in policy.overridden]
-    undone = [f"{note.what} ({_place(note.position)})" for note in policy.not_applied]
+    overridden = [f"{note.what} ({place_of(note.position)})" for note in policy.overridden]
+    undone = [f"{note.what} ({place_of(note.position)})" for note in policy.not_applied]
     for heading, notes in (("overridden", overridden), ("understood, not applied by this version", undone)):
         if notes:
             print_wrapped(out, f"{heading}: {', '.join(notes)}", style="dim")
@@ -101,7 +109,7 @@ def _print_notes(out: Console, policy: Policy) -> None:
 
 def print_wrapped(out: Console, text: str, *, style: str = "") -> None:
     """A paragraph, its further lines indented; words (paths, addresses) stay whole."""
-    out.print("\n".join(_wrapped(text, out.width, _INDENT)), style=style, soft_wrap=True)
+    out.print("\n".join(_wrapped(text, out.width)), style=style, soft_wrap=True)
 
 
 def print_outcomes(out: Console, outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -165,20 +173,30 @@ def _print_change(out: Console, change: Change, name_width: int) -> None:
 
     sign, style = _SIGNS[change.operation]
     takes_away = style == "red" or change.removals.get("users") or change.removals.get("admins")
-    place = _place(change.source) if change.source else ""
+    place = _shortened(place_of(change.source), out.width // 3) if change.source else ""
     name = name_of(change)
     column = max(len(name), name_width)
     room = out.width - _INDENT - column - 2 - (len(place) + 2 if place else 0)
     left = _INDENT + name_width + 2
     words = _packed(words_of(change), room if room >= _LEAST_WORDS else 0, out.width - left)
-    line = Text(f"  {sign} {name:<{column if words and words[0] else 0}}", style)
-    line.append(f"  {words[0]}" if words and words[0] else "", "red" if takes_away else "")
+    line = Text().append(f"  {sign} {name:<{column if words and words[0] else 0}}", style)
+    tone = "red" if takes_away else ""
+    line.append(f"  {words[0]}" if words and words[0] else "", tone)
     if place:
         gap = max(2, out.width - line.cell_len - len(place))
         line.append(" " * gap).append(place, "dim")
     for more in words[1:]:
-        line.append("\n" + " " * left).append(more, "red" if takes_away else "")
+        line.append("\n" + " " * left).append(more, tone)
     out.print(line, soft_wrap=True)
+
+
+def _shortened(place: str, width: int) -> str:
+    """A place that would crowd out the words: its last folders alone."""
+    parts = place.split("/")
+    while len(place) > width and len(parts) > 2:
+        parts = parts[1:]
+        place = "/".join(["…", *parts])
+    return place
 
 
 def _packed(parts: Sequence[str], first: int, others: int) -> list[str]:
@@ -217,7 +235,7 @@ def _print_reports(out: Console, reports: Sequence[Report]) -> None:
     out.print("seen and left alone", style="bold")
     ranked = sorted(reports, key=lambda report: not report.pages)
     for report in ranked[:_MOST_REPORTS]:
-        place = f" ({_place(report.source)})" if report.source else ""
+        place = f" ({place_of(report.source)})" if report.source else ""
         sign, style = ("!", "bold red") if report.pages else ("·", "yellow")
         text = f"  {sign} {report.system}: {_about(report)}{report.text}{place}"
         print_wrapped(out, text, style=style)
@@ -248,21 +266,23 @@ def _listed(text: str, names: Sequence[str], shown: int) -> str:
     return text + ", ".join(names[:shown]) + rest
 
 
-def _wrapped(text: str, width: int, indent: int) -> list[str]:
-    return [
-        line
-        for paragraph in text.splitlines()
-        for line in textwrap.wrap(
-            paragraph,
-            max(width, 2 * indent),
-            subsequent_indent=" " * indent,
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of each paragraph; further ones are indented deeper than its own beginning."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        indent = " " * (len(paragraph) - len(paragraph.lstrip()))
+        lines += textwrap.wrap(
+            paragraph.strip(),
+            max(width, 2 * _INDENT),
+            initial_indent=indent,
+            subsequent_indent=f"{indent}    ",
             break_long_words=False,
             break_on_hyphens=False,
         )
-    ]
+    return lines
 
 
-def _place(source: SourcePosition) -> str:
+def place_of(source: SourcePosition) -> str:
     """File and line, from the current folder where the file is below it."""
     path = Path(source.file)
     here = Path.cwd()

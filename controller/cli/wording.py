@@ -79,7 +79,8 @@ def words_of(change: Change) -> list[str]:
     if change.operation is Operation.CREATE:
         said = list(_made(change, after))
     else:
-        said = [words for name in change.changed if (words := _step(name, before.get(name), after.get(name)))]
+        names = sorted(change.changed, key=lambda name: name != "owner")
+        said = [words for name in names if (words := _step(name, before.get(name), after.get(name)))]
     return said if change.source else [*said, _reason(change)]
 
 

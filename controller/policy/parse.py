@@ -48,6 +48,7 @@ def parse(files: Mapping[str, bytes], root: str, *, prefix: str = "") -> Policy:
     """
     root = _normal(root)
     reading = _Reading(files, prefix)
+    _require_one_environment(files, root, prefix)
     with _without_garbage_collection():
         reading.add_folder(root)
         settings = prefix + posixpath.join(root, SETTINGS_FILE)
@@ -67,6 +68,19 @@ def parse(files: Mapping[str, bytes], root: str, *, prefix: str = "") -> Policy:
     policy._not_applied = not_applied(merged)  # noqa: SLF001
     policy._overridden = tuple(sorted(merged.overridden))  # noqa: SLF001
     return policy
+
+
+def _require_one_environment(files: Mapping[str, bytes], root: str, prefix: str) -> None:
+    """Raise PolicyErrors where `root` is no environment but holds some: a slip of whoever named it."""
+    settings = posixpath.join(root, SETTINGS_FILE)
+    below = [name for name in files_of(files, root) if posixpath.basename(name) == SETTINGS_FILE]
+    if settings in files or not below:
+        return
+    named = ", ".join(prefix + posixpath.dirname(name) for name in below)
+    message = (
+        f"missing: a policy folder holds exactly one {SETTINGS_FILE}; there are environments below: {named}"
+    )
+    raise PolicyErrors([Problem(SourcePosition(prefix + settings, 1, 1), message)])
 
 
 def files_of(names: Mapping[str, bytes], folder: str) -> list[str]:

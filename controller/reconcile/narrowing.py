@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.plan.change import Operation, freeze
 from controller.plan.plan import Report
+from controller.policy.problems import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from controller.plan.change import Change
     from controller.policy.model import Policy
 
-__all__ = ["aimed", "known_prunes", "only_reported", "without_ignored"]
+__all__ = ["aimed", "known_prunes", "only_reported", "unknown_targets", "without_ignored"]
 
 
 def known_prunes(
@@ -92,5 +93,22 @@ def aimed(changes: Sequence[Change], targets: Sequence[str]) -> list[Change]:
 
 
 def _hit(change: Change, targets: Sequence[str]) -> bool:
-    key = change.key.partition("@")[0] if change.section == "users" else change.key
-    return f"{change.section}/{change.key}" in targets or f"{change.section}/{key}" in targets
+    """An assignment is hit by its own key, and by its machine as its title begins with it."""
+    machine = change.title.partition(" ← ")[0] if change.section == "machines.assigned" else ""
+    names = {f"{change.section}/{change.key}", *([f"machines/{machine}"] if machine else [])}
+    return not names.isdisjoint(targets)
+
+
+def unknown_targets(
+    targets: Sequence[str], changes: Iterable[Change], named: Iterable[str]
+) -> list[tuple[str, str]]:
+    """The targets that neither the policy names (`named`, as `section/key`) nor a change hits.
+
+    Each comes with what was probably meant, or "".
+    """
+    listed, known = list(changes), set(named)
+    return [
+        (target, did_you_mean(target, known))
+        for target in targets
+        if target not in known and not any(_hit(change, [target]) for change in listed)
+    ]

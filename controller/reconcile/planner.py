@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from controller.errors import ControllerError
 from controller.plan.brakes import Limits, Refusal, check
 from controller.plan.plan import Gap, Plan, Report, ordered
-from controller.reconcile.narrowing import aimed, known_prunes, only_reported, without_ignored
+from controller.policy.problems import quoted
+from controller.reconcile.narrowing import (
+    aimed,
+    known_prunes,
+    only_reported,
+    unknown_targets,
+    without_ignored,
+)
 from controller.resources.resource import Context, Difference, Resource
 
 if TYPE_CHECKING:
@@ -108,6 +115,7 @@ class Planner:
                 changes += made
                 reported += notes
                 populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
+        _check_targets(targets, changes, policy)
         sections = {resource.section for system in self.systems for resource in system.resources}
         return Plan(
             owner=policy.owner,
@@ -143,6 +151,21 @@ class Planner:
             unlisted=policy.unlisted.users,
             unlisted_acls=policy.unlisted.acls,
             only_cluster=system.only_cluster,
+        )
+
+
+def _check_targets(targets: Sequence[str], changes: Sequence[Change], policy: Policy) -> None:
+    """Raise ControllerError for a target that nothing is called: a slip would read as "nothing to do"."""
+    if not targets:
+        return
+    named = {f"roles/{name}" for name in policy.roles} | {f"users/{name}" for name in policy.users}
+    named |= {f"machines/{name}" for name in policy.machines}
+    named |= {f"realm/{policy.realm.name}"} if policy.realm else set()
+    for target, meant in unknown_targets(targets, changes, named):
+        question = f"; did you mean {quoted(meant)}?" if meant else ""
+        raise ControllerError(
+            f"nothing is called {quoted(target)}{question}",
+            hint="a target is users/NAME, roles/NAME, machines/NAME",
         )
 
 

@@ -229,7 +229,15 @@ def test_on_the_command_line(tmp_path):
     found = json.loads(shown.stdout)
     assert [one["privilege"] for one in found["privileges"]] == ["VM.Audit", "VM.PowerMgmt"]
     assert found["privileges"][0]["by"][0]["source"] == "prod/policy.yaml:10:14"
-    assert table.stdout.startswith("ada@keycloak on proxmox:par1 /vms/101: 2 privileges")
+    assert table.stdout.splitlines() == [
+        "ada@keycloak has 2 privileges on web-01 (guest 101 of par1)",
+        "  VM.Audit, VM.PowerMgmt",
+        "",
+        "because of",
+        "  steward-power on /vms/101 for the user ada@keycloak: set here",
+        "      asked for at prod/policy.yaml:10",
+        "      gives all of these",
+    ]
     assert unknown.returncode == 1
     assert 'did you mean "web-01"?' in unknown.stderr
 

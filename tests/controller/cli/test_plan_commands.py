@@ -94,8 +94,12 @@ def test_mistakes_name_their_line_and_nothing_is_asked_of_any_system(stage, stew
 
 def test_a_dead_keycloak_is_said(stage, steward):
     stage.faults.alter(is_down=True)
-    assert "not observed: keycloak realm, profile, roles, users: Keycloak gave no answer" in steward("plan", "policies", code=1)
-    assert "not observed: keycloak realm, profile, roles, users: Keycloak gave no answer" in steward("apply", "policies", "--yes", code=1)
+    assert "not observed: keycloak realm, profile, roles, users: Keycloak gave no answer" in steward(
+        "plan", "policies", code=1
+    )
+    assert "not observed: keycloak realm, profile, roles, users: Keycloak gave no answer" in steward(
+        "apply", "policies", "--yes", code=1
+    )
 
 
 def test_an_owner_that_is_not_ours_is_refused(stage, steward):
@@ -217,3 +221,91 @@ def test_a_file_that_cannot_be_written_is_one_line(stage, steward):
 def test_a_file_that_holds_no_plan_is_said(stage, steward):
     (stage.folder / "plan.json").write_text("{}")
     assert "holds no plan" in steward("apply", "policies", "--plan", "plan.json", "--yes", code=1)
+
+
+def test_errors_are_json_where_json_was_asked_for(stage, steward):
+    told = json.loads(steward("plan", "nowhere", "--output", "json", code=1))
+    assert told["exit_code"] == 1
+    assert told["problems"][0]["file"].endswith("nowhere/policy.yaml")
+    stage.configure(owners=["test"])
+    told = json.loads(steward("plan", "policies", "--output=json", code=3))
+    assert "owned by 'prod'" in told["error"]
+    assert told["hint"]
+
+
+def test_a_target_that_nothing_is_called_is_an_error(stage, steward):
+    assert 'did you mean "users/jo"' in steward("plan", "policies", "--target", "users/joo", code=1)
+    steward("plan", "policies", "--target", "users/jo", code=2)
+
+
+def test_apply_of_a_reviewed_plan_does_not_list_it_again(stage, steward):
+    steward("plan", "policies", "--out", "plan.json", code=2)
+    printed = steward("apply", "policies", "--plan", "plan.json", "--yes", code=0)
+    assert "user jo" not in printed
+    assert "digest" in printed
+    assert "6 applied" in printed
+
+
+def test_a_ca_file_that_is_none_is_said_by_its_name(stage, steward):
+    settings = json.loads(stage.config.read_text())
+    for content, said in ((None, "cannot be read: No such file"), ("no PEM", "holds no certificate")):
+        if content is not None:
+            (stage.folder / "ca.pem").write_text(content)
+        settings["keycloak"]["ca_file"] = "ca.pem"
+        stage.config.write_text(json.dumps(settings))
+        assert said in steward("plan", "policies", code=1)
+
+
+def test_an_unknown_key_of_the_configuration_is_guessed(stage, steward):
+    stage.configure(keycloak={"url": stage.url, "usernam": "admin", "password_file": "password"})
+    assert 'unknown key "usernam"; did you mean "username"?' in steward("plan", "policies", code=1)
+
+
+def test_an_output_that_is_closed_early_is_no_traceback(stage):
+    people = "".join(f"  user{n}: {{email: u{n}@example.org, roles: [viewer]}}\n" for n in range(2000))
+    write(stage, f"realm: {{name: acme}}\nroles: {{viewer: {{}}}}\nusers:\n{people}")
+    program = "from controller.cli.main import main; main()"
+    for words in (["plan", "policies"], ["plan", "policies", "--output", "json"], ["schema"]):
+        run = subprocess.Popen(
+            [sys.executable, "-c", program, *words],
+            cwd=stage.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert run.stdout is not None
+        run.stdout.read(10)
+        run.stdout.close()
+        assert run.stderr is not None
+        assert run.stderr.read() == b""
+        run.wait()
+        run.stderr.close()
+
+
+def test_ctrl_c_in_the_middle_says_how_far_it_came(stage, steward):
+    people = "\n".join(f"  user{n}: {{email: u{n}@example.org, roles: [viewer]}}" for n in range(1200))
+    write(stage, f"realm: {{name: acme}}\nroles: {{viewer: {{}}}}\nusers:\n{people}")
+    program = "from controller.cli.main import main; main()"
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, "apply", "policies", "--yes"],
+        cwd=stage.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr is not None
+    run.stderr.readline()  # the first word of progress
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate()
+    assert run.returncode == 1
+    assert "Traceback" not in said
+    assert "of 1203 changes had ended" in said
+    steward("apply", "policies", "--yes", code=0)
+    assert "nothing to do" in steward("plan", "policies", code=0)
+
+
+def test_a_folder_of_environments_is_no_environment(stage, steward):
+    printed = steward("plan", str(stage.folder), code=1)
+    assert "there are environments below" in printed
+    assert printed.count("policy.yaml:1:1") == 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.app import Controller
+from controller.cli.look import numbered
 from controller.cli.main import main
 from controller.config import Configuration
 from controller.plan.change import Result
@@ -139,6 +140,33 @@ def test_look_sees_everything_with_its_rights_and_finds_what_is_odd(tmp_path, ca
     assert len(found["guests"]["without_backup"]) == found["guests"]["guests"] == 3
 
 
+def test_what_look_prints_is_short_and_names_what_is_odd(tmp_path, capsys):
+    with house(tmp_path, READING, AUDITOR) as place:
+        code, out, _ = ended(capsys, "look", *place.words())
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 100
+    assert len(out.splitlines()) < 40
+    for said in (
+        "administrators without a second factor",
+        "guests without an owner",
+        "guests in no backup job",
+    ):
+        assert said in out
+
+
+@pytest.mark.parametrize(
+    ("vmids", "said"),
+    {
+        "one": ((101,), "101"),
+        "neighbours": ((120, 121, 122), "120-122 (3)"),
+        "gaps and any order": ((141, 120, 121, 200), "120-121, 141, 200 (4)"),
+        "none": ((), "none"),
+    }.values(),
+)
+def test_guests_are_ranges(vmids, said):
+    assert numbered(vmids) == said
+
+
 def test_look_says_what_a_smaller_account_hides(tmp_path, capsys):
     with house(tmp_path, {"view-realm"}, {"/vms": "StewardSight"}) as place:
         code, out, _ = ended(capsys, "look", *place.words(), "--output", "json")
@@ -181,6 +209,13 @@ def test_an_import_is_planned_empty_and_enforcing_it_only_marks(tmp_path, capsys
         (tmp_path / "controller.yaml").write_text(json.dumps(place.settings()))
         config = ("-c", str(tmp_path / "controller.yaml"))
         assert ended(capsys, "plan", str(folder), *config)[0] == 0
+        users = folder / "users.yaml"
+        users.write_text(users.read_text().replace("roles: [employee, operator]", "roles: [employee]", 1))
+        code, out, _ = ended(capsys, "plan", str(folder), *config)
+        edited = [line for line in out.splitlines() if " user " in line and "user profile" not in line]
+        assert (code, len(edited)) == (0, 1), out
+        assert "adopted · roles -operator" in edited[0]
+        users.write_text(users.read_text().replace("roles: [employee]", "roles: [employee, operator]", 1))
         settings = (folder / "policy.yaml").read_text().splitlines()
         (folder / "policy.yaml").write_text("\n".join(line for line in settings if "modes" not in line))
         code, out, _ = ended(capsys, "plan", str(folder), "--output", "json", *config)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.playing import assert_whole, left_running, play, steps
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_demo_plays_whole_and_leaves_nothing_running(tmp_path: Path):
@@ -20,6 +18,15 @@ def test_the_demo_plays_whole_and_leaves_nothing_running(tmp_path: Path):
     output, _ = demo.communicate()
     assert_whole(demo, output, tmp_path)
     assert left_running(tmp_path) == []
+
+
+def test_the_demo_needs_nothing_but_python(tmp_path: Path):
+    """Without git, restic and Prometheus it plays what it can, and says what is missing."""
+    demo = play(tmp_path, PATH=str(Path(sys.executable).parent))
+    output, _ = demo.communicate()
+    assert_whole(demo, output, tmp_path)
+    for absent in ("git", "restic", "Prometheus", "Alertmanager"):
+        assert f"{absent} is not installed here" in output
 
 
 @pytest.mark.parametrize("after", ["what was reviewed was applied", "the second plan is empty"])

@@ -1,13 +1,19 @@
 """What no kind of action may ever read or write, whatever agent.yaml allows.
 
 Steward's own files (configuration, trust, journal, keys, units), /etc/shadow and its companions, sudoers,
-PAM, /root/.ssh and the unit directories (actions.md section 5). Symbolic links are resolved; bind mounts
+PAM, /root/.ssh and the unit directories (actions.md section 5); and /proc and /sys, which show the memory of
+whatever holds a key. Symbolic links are resolved; bind mounts
 are found through /proc/self/mountinfo (proc(5)): a protected path is also protected under every other name
 that its file system is mounted at. The twin of a protected secret with a second hard link cannot be found
 without reading the whole disk, so nothing is read while such a twin exists.
+
+A place that this process may not even look at (an executor without root, /root/.ssh) is protected by name:
+what it cannot see it cannot read either.
 """
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,6 +36,8 @@ SYSTEM_PATHS = (
     "/lib/systemd/system",
     "/run/systemd/system",
     "/root/.ssh",
+    "/proc",
+    "/sys",
 )
 """Protected on every host."""
 
@@ -49,7 +57,7 @@ class Mount:
 def parse_mounts(text: str) -> list[Mount]:
     """Read /proc/self/mountinfo; fields 3 to 5, octal escapes undone."""
     mounts = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a name may hold any other sign that splitlines() would break at
         fields = line.split(" ")
         if len(fields) >= 5:
             mounts.append(Mount(fields[2], _path(fields[3]), _path(fields[4])))
@@ -80,15 +88,15 @@ class Protection:
 
     def __init__(self, own: Iterable[Path], mounts: Sequence[Mount] | None = None) -> None:
         """Take Steward's own files and directories; what does not exist yet is protected by name."""
-        known = parse_mounts(Path("/proc/self/mountinfo").read_text()) if mounts is None else mounts
+        known = _mounts() if mounts is None else mounts
         mine = list(own)
         self.paths: set[PurePosixPath] = set()
         self._inodes: set[tuple[int, int]] = set()
         for place in (*mine, *(Path(path) for path in SYSTEM_PATHS)):
             real = Path(os.path.realpath(place))
             self.paths |= aliases(PurePosixPath(real), known)
-            if real.exists():
-                self._inodes.add(_inode(real))
+            if (inode := _inode(real)) is not None:
+                self._inodes.add(inode)
         self._secrets = (*mine, *(Path(path) for path in _SECRETS))
 
     def objection(self, path: Path) -> str:
@@ -98,7 +106,7 @@ class Protection:
             if pure.is_relative_to(protected):
                 return f"{path} is or lies in a protected place"
         for place in (path, *path.parents):
-            if place.exists() and _inode(place) in self._inodes:
+            if _inode(place) in self._inodes:
                 return f"{path} is or lies in a protected place under another name"
         return ""
 
@@ -111,20 +119,37 @@ class Protection:
         """Return protected secrets that have a second hard link somewhere."""
         found: list[str] = []
         for place in self._secrets:
-            near = (place, *place.glob("*"), *place.glob("*/*"))
-            found += [
-                str(path) for path in near if path.is_file() and not path.is_symlink() and _links(path) > 1
-            ]
+            found += [str(path) for path in _near(place) if _has_twin(path)]
         return sorted(found)
 
 
-def _inode(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _mounts() -> list[Mount]:
+    # Anybody who may mount chooses the name, which need not be UTF-8.
+    return parse_mounts(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
     return found.st_dev, found.st_ino
 
 
-def _links(path: Path) -> int:
-    return path.stat().st_nlink
+def _near(place: Path) -> list[Path]:
+    """Return a place and what lies up to two levels below it."""
+    found = [place]
+    with contextlib.suppress(OSError):
+        found += [*place.glob("*"), *place.glob("*/*")]
+    return found
+
+
+def _has_twin(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
 
 
 def _path(field: str) -> PurePosixPath:

@@ -9,7 +9,7 @@ argument or in the environment. Exit statuses are those of restic's manual ("Scr
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,8 @@ import msgspec
 from agent.actions.backup_state import BackupState, write_state
 from agent.actions.work import Ending, Work
 from agent.configuration import Repository
+from agent.errors import AgentError
+from agent.logs import log
 from agent.protection import Protection
 from agent.runner import Command, Finished
 from protocol.errors import NotStrictJson
@@ -30,6 +32,12 @@ _REASONS = {
     10: "repository_missing",
     11: "repository_locked",
     12: "wrong_password",
+}
+_WORDS = {
+    b"wrong password or no key found": "wrong_password",
+    b"already locked": "repository_locked",
+    b"unable to open config file": "repository_missing",
+    b"no space left on device": "repository_full",
 }
 
 
@@ -59,13 +67,16 @@ class _CannotStartError(Exception):
 
 
 def perform(work: Work) -> Ending:
-    """Run the backup and leave its state for the exporter; raises AgentError, OSError."""
+    """Run the backup and leave its state for the exporter."""
     args = msgspec.convert(dict(work.args), Args)
     started_at = work.clock()
     try:
         ending = _back_up(work, args)
     except _CannotStartError as stop:
         ending = stop.ending
+    except (AgentError, OSError) as error:
+        log("backup failed", set=args.set, repository=args.repository, error=str(error))
+        ending = Ending("failed", "agent_error")
     result = ending.result
     state = BackupState(
         set=args.set,
@@ -78,7 +89,15 @@ def perform(work: Work) -> Ending:
         bytes=int(result.get("bytes_processed", 0)),
         exit_status=ending.exit_status,
     )
-    write_state(work.loaded.backups_directory, state)
+    try:
+        write_state(work.loaded.backups_directory, state)
+    except OSError as error:
+        log("the backup's state cannot be written", set=args.set, error=str(error))
+        return (
+            ending
+            if ending.outcome != "done"
+            else replace(ending, outcome="failed", reason="state_not_written")
+        )
     return ending
 
 
@@ -93,7 +112,12 @@ def _back_up(work: Work, args: Args) -> Ending:
     sources = _sources(work, paths, repository)
     cache = work.loaded.executor_directory / "cache"
     command = restic_command(settings.executor.restic, repository, sources.paths, sources.excluded, cache)
-    return _ending(work.run(command))
+    ending = _ending(work.run(command))
+    # Who owns a directory above may have turned a part of the path into a link, or away, while restic ran;
+    # restic skips a path that is gone and still says that all went well.
+    if ending.outcome == "done" and _sources(work, paths, repository).paths != sources.paths:
+        return replace(ending, outcome="failed", reason="path_changed")
+    return ending
 
 
 def restic_command(
@@ -140,35 +164,47 @@ def summary(stdout: bytes) -> Result | None:
 
 def _check_repository(repository: Repository) -> None:
     place = Path(repository.url)
-    if not (place / "config").is_file():
-        raise _CannotStartError(Ending("failed", "repository_missing"))
+    try:
+        if not (place / "config").is_file():
+            raise _CannotStartError(Ending("failed", "repository_missing"))
+    except OSError:
+        raise _CannotStartError(Ending("failed", "repository_unreadable")) from None
     try:
         found = Path(repository.password_file).stat()
     except OSError:
         raise _CannotStartError(Ending("failed", "password_file_missing")) from None
-    if not stat.S_ISREG(found.st_mode) or found.st_mode & (stat.S_IROTH | stat.S_IWOTH):
+    exposed = stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP
+    strange = found.st_uid not in {0, os.geteuid()}
+    if not stat.S_ISREG(found.st_mode) or found.st_mode & exposed or strange:
         raise _CannotStartError(Ending("failed", "password_file_exposed"))
 
 
 def _sources(work: Work, paths: Sequence[str], repository: Repository) -> _Sources:
-    """Resolve the set, and see that nothing protected is read; raises _CannotStartError."""
+    """Resolve the set, and see that nothing protected is read or written; raises _CannotStartError."""
+    settings = work.loaded.settings
     own = (
         work.loaded.state,
         work.loaded.path,
-        Path(repository.password_file),
-        Path(work.loaded.settings.socket),
+        Path(settings.socket),
+        *(Path(each.password_file) for each in settings.repositories.values()),
     )
     protection = Protection(own)
     if protection.twins():
         raise _CannotStartError(Ending("refused", "protected_hard_link"))
-    resolved, excluded = [], [os.path.realpath(repository.url)]
+    target = os.path.realpath(repository.url)
+    if protection.objection(Path(target)):
+        raise _CannotStartError(Ending("refused", "protected_path"))
+    resolved, excluded = [], [target]
     for path in paths:
         # restic stores a link named on its command line as a link: the owner meant what it points to.
         real = Path(os.path.realpath(path))
-        if not real.exists():
-            raise _CannotStartError(Ending("failed", "path_missing"))
         if protection.objection(real):
             raise _CannotStartError(Ending("refused", "protected_path"))
+        try:
+            if not real.exists():
+                raise _CannotStartError(Ending("failed", "path_missing"))
+        except OSError:
+            raise _CannotStartError(Ending("failed", "path_unreadable")) from None
         resolved.append(str(real))
         excluded.extend(protection.inside(real))
     return _Sources(tuple(resolved), tuple(sorted(set(excluded))))
@@ -184,11 +220,16 @@ def _ending(finished: Finished) -> Ending:
     result = summary(finished.stdout)
     told = msgspec.to_builtins(result) if result else {}
     if finished.exit_status:
-        reason = _REASONS.get(finished.exit_status, "restic_failed")
+        reason = _REASONS.get(finished.exit_status) or _said(finished.stderr)
         return Ending("failed", reason, finished.exit_status, told)
     if result is None:
         return Ending("failed", "no_summary", finished.exit_status)
     return Ending("done", "", 0, told)
+
+
+def _said(stderr: bytes) -> str:
+    """Tell the reason by what restic said: before 0.17 its exit status does not."""
+    return next((reason for words, reason in _WORDS.items() if words in stderr), "restic_failed")
 
 
 def _literal(path: str) -> str:

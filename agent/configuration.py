@@ -8,15 +8,16 @@ SHA-256, and that hash has to cover it.
 
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from agent import strict_yaml
 from agent.errors import ConfigurationError
 
 __all__ = [
@@ -36,6 +37,11 @@ DEFAULT_PATH = Path("/etc/steward/agent.yaml")
 
 _MAXIMUM_BYTES = 1 << 20
 _PREFIX = "STEWARD_AGENT_"
+_DAY = 86_400
+_MOST = 1 << 40
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}")
+_LISTEN = re.compile(r"[^\s/@]+:[0-9]{1,5}")
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _FILE_ONLY = ("limits", "path_sets", "repositories", "units", "resources")
 
 
@@ -122,28 +128,6 @@ class Loaded:
         return self.settings.resources.get(kind, Resources())
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without duplicate keys, anchors and aliases: what is written once is what counts."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse an anchor or alias where it stands."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if getattr(event, "anchor", None) is not None:
-            raise yaml.MarkedYAMLError(problem="anchors are not allowed", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping and refuse a key that stands twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key.value!r} stands twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read and check agent.yaml.
 
@@ -167,13 +151,9 @@ def parse(data: bytes, path: Path, environ: Mapping[str, str]) -> Loaded:
     if len(data) > _MAXIMUM_BYTES:
         raise ConfigurationError(f"{path}: longer than {_MAXIMUM_BYTES} bytes")
     try:
-        tree = yaml.load(data, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, only stricter
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigurationError(f"{path}{place}: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        tree = strict_yaml.read(data)
+    except strict_yaml.BadYamlError as error:
+        raise ConfigurationError(f"{path}{error.place}: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigurationError(f"{path}: the top level must be a map with at least `state`")
     merged = _with_environment(tree, environ)
@@ -224,7 +204,32 @@ def _variables() -> dict[str, tuple[str, str, type]]:
 
 
 def _check(settings: Settings, path: Path) -> None:
-    """Check what types cannot say: absolute paths, local repositories, sane bounds."""
+    """Check what types cannot say, and name the key; raises ConfigurationError."""
+    for key, problem in (
+        *_bad_names(settings),
+        *_bad_places(settings),
+        *_bad_limits(settings),
+        *_bad_numbers(settings),
+        *_bad_addresses(settings),
+    ):
+        raise ConfigurationError(f"{path}: {key}: {problem}")
+
+
+def _bad_names(settings: Settings) -> Iterator[tuple[str, str]]:
+    for section in ("path_sets", "repositories", "units"):
+        for name in getattr(settings, section):
+            if not _NAME.fullmatch(name):
+                yield f"{section}.{name!r}", "a name is letters, digits and ._@- and begins with none of .@-"
+    files: dict[str, str] = {}
+    for paths in settings.path_sets:
+        for repository in settings.repositories:
+            pair = f"{paths} in {repository}"
+            before = files.setdefault(f"{paths}.{repository}.json", pair)
+            if before != pair:
+                yield f"path_sets.{paths}", f"{pair} and {before} would leave their state in one file"
+
+
+def _bad_places(settings: Settings) -> Iterator[tuple[str, str]]:
     places = {"state": settings.state, "socket": settings.socket}
     for name, repository in settings.repositories.items():
         places[f"repositories.{name}.url"] = repository.url
@@ -232,16 +237,57 @@ def _check(settings: Settings, path: Path) -> None:
     for name, paths in settings.path_sets.items():
         places.update({f"path_sets.{name}[{index}]": value for index, value in enumerate(paths)})
         if not paths:
-            raise ConfigurationError(f"{path}: path_sets.{name}: names no path")
+            yield f"path_sets.{name}", "names no path"
     for key, value in places.items():
-        if not value.startswith("/") or "\0" in value:
-            raise ConfigurationError(f"{path}: {key}: {value!r} is not an absolute path")
-    if set(settings.limits) - {"kinds"} or not isinstance(settings.limits.get("kinds", {}), dict):
-        raise ConfigurationError(f"{path}: limits: holds `kinds`, a map, and nothing else")
+        if not value.startswith("/") or not _is_usable(value):
+            yield key, f"{value!r} is not an absolute path"
+    for key, value in (
+        ("restic", settings.executor.restic),
+        ("network_user", settings.executor.network_user),
+    ):
+        if not value or value.startswith("-") or not _is_usable(value):
+            yield f"executor.{key}", f"{value!r} is no name"
+
+
+def _bad_limits(settings: Settings) -> Iterator[tuple[str, str]]:
+    from protocol.documents import Limits  # late: commands that start small read no limits
+    from protocol.errors import BadDocument
+
+    try:
+        Limits.parse(settings.limits)
+    except BadDocument as error:
+        yield "limits", str(error)
+
+
+def _bad_numbers(settings: Settings) -> Iterator[tuple[str, str]]:
+    numbers = {
+        "executor.idle_seconds": (settings.executor.idle_seconds, 1, _DAY),
+        "executor.reserve_mib": (settings.executor.reserve_mib, 0, _MOST),
+    }
     for kind, bounds in settings.resources.items():
-        for field in msgspec.structs.fields(Resources):
-            if getattr(bounds, field.name) < 1:
-                raise ConfigurationError(f"{path}: resources.{kind}.{field.name}: must be at least 1")
+        numbers[f"resources.{kind}.seconds"] = (bounds.seconds, 1, 30 * _DAY)
+        numbers[f"resources.{kind}.memory_mib"] = (bounds.memory_mib, 1, _MOST)
+        numbers[f"resources.{kind}.processes"] = (bounds.processes, 1, 1 << 22)
+        numbers[f"resources.{kind}.output_kib"] = (bounds.output_kib, 1, 1 << 14)
+    for key, (value, least, most) in numbers.items():
+        if not least <= value <= most:
+            yield key, f"{value} is not from {least} to {most}"
+
+
+def _bad_addresses(settings: Settings) -> Iterator[tuple[str, str]]:
+    listen, advertise = settings.metrics.listen, settings.metrics.advertise
+    if not _LISTEN.fullmatch(listen):
+        yield "metrics.listen", f"{listen!r} is not HOST:PORT"
+    if advertise and not _URL.fullmatch(advertise):
+        yield "metrics.advertise", f"{advertise!r} is not an address such as http://web1.example.org:9095"
+
+
+def _is_usable(text: str) -> bool:
+    """Whether the kernel can be given the text: no NUL, nothing without bytes (a lone surrogate)."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_owner(path: Path, found: os.stat_result) -> None:

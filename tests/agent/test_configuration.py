@@ -38,6 +38,11 @@ def test_without_limits_only_ping_is_allowed() -> None:
     assert read(b"state: /s").settings.limits == {"kinds": {"host.ping": {}}}
 
 
+ONE_FILE_FOR_TWO = b"""
+state: /s
+path_sets: {a.b: [/x], a: [/y]}
+repositories: {c: {url: /c, password_file: /p}, b.c: {url: /d, password_file: /p}}
+"""
 REFUSED: dict[str, tuple[bytes, str]] = {
     "not YAML": (b"state: [", "agent.yaml:1:9"),
     "unknown key": (b"state: /s\nlimit: {}", "limit"),
@@ -60,7 +65,33 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "repository without password": (b"state: /s\nrepositories: {r: {url: /r}}", "password_file"),
     "limits with more": (b"state: /s\nlimits: {kinds: {}, more: 1}", "limits"),
     "no time": (b"state: /s\nresources: {backup.run: {seconds: 0}}", "resources.backup.run.seconds"),
+    "limits of no form": (b"state: /s\nlimits: {kinds: {backup.run: {set: [a]}}}", "limits: Object contains"),
+    "approvals below none": (b"state: /s\nlimits: {kinds: {host.ping: {approvals: -1}}}", "approvals"),
+    "limits that are text": (b"state: /s\nlimits: {kinds: all}", "limits"),
+    "a star inside": (b"state: /s\nlimits: {kinds: {backup.run: {sets: ['a*b']}}}", "sets"),
+    "never idle": (b"state: /s\nexecutor: {idle_seconds: 0}", "executor.idle_seconds: 0 is not from 1"),
+    "a year": (b"state: /s\nresources: {x: {seconds: 99999999999999999999}}", "resources.x.seconds"),
+    "no reserve": (b"state: /s\nexecutor: {reserve_mib: -1}", "executor.reserve_mib"),
+    "no port": (b"state: /s\nmetrics: {listen: localhost}", "metrics.listen"),
+    "advertised file": (b"state: /s\nmetrics: {advertise: 'file:///x'}", "metrics.advertise"),
+    "name that is a path": (b"state: /s\npath_sets: {../x: [/etc]}", "path_sets.'../x'"),
+    "one file for two": (ONE_FILE_FOR_TWO, "would leave their state in one file"),
+    "NUL": (b'state: "/\\0"', "state"),
+    "lone surrogate": (b'state: "/\\ud800"', "state"),
+    "NUL in a user's name": (b'state: /s\nexecutor: {network_user: "a\\0"}', "executor.network_user"),
+    "option as restic": (b"state: /s\nexecutor: {restic: --help}", "executor.restic"),
+    "date": (b"state: /s\nsocket: 2026-13-45", "agent.yaml:2:9: month must be in 1..12"),
+    "number that is none": (b"state: !!int x", "tags are not allowed"),
+    "list as key": (b"state: /s\n? [a]\n: b", "a key that is not text"),
+    "number as key": (b"state: /s\nunits: {5: x}", "agent.yaml:2:9: a key that is not text"),
+    "merge": (b"<<: {state: /a}\nstate: /b", "a key that is not text"),
+    "deep": (b"[" * 100_000, "nested deeper"),
+    "deep maps": (b"{a: " * 100_000, "nested deeper"),
+    "bomb": (b"a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]", "anchors are not allowed"),
+    "two documents": (b"state: /s\n---\nstate: /t", "agent.yaml:2:1"),
+    "tab": (b"state:\n\t- /s", "agent.yaml:2:1"),
     "not text": (b"\xff\xfe\x00", "agent.yaml"),
+    "not UTF-8": (b"state: \xff", "agent.yaml"),
     "too long": (b"#" * ((1 << 20) + 1), "longer than"),
 }
 

@@ -9,13 +9,14 @@ import gzip
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from lab.processes import free_port
 
 SCRAPES = 100
 PAUSE_SECONDS = 1.1
@@ -121,7 +122,7 @@ def _programs() -> list[tuple[str, list[str], int]]:
     )
     if agent is None:
         raise BenchError("steward-agent is not installed (make setup)")
-    port = _free_port()
+    port = free_port()
     programs = [(STEWARD, [agent, "export", "--listen", f"127.0.0.1:{port}"], port)]
     for binary in ("node_exporter", "prometheus-node-exporter"):
         path = shutil.which(binary)
@@ -130,7 +131,7 @@ def _programs() -> list[tuple[str, list[str], int]]:
         name = f"node_exporter {_version(path)}"
         only = ["--collector.disable-defaults", *(f"--collector.{one}" for one in SAME_COLLECTORS)]
         for kind, flags in (("default", []), ("same collectors", only)):
-            port = _free_port()
+            port = free_port()
             argv = [path, f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", *flags]
             programs.append((f"{name}, {kind}", argv, port))
     if len(programs) == 1:
@@ -214,12 +215,6 @@ def _print(contenders: list[Contender], scrapes: int) -> None:
 
 def _ratio(ours: float, theirs: float) -> str:
     return f"{ours / theirs:.2f}" if theirs > 0 else "-"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -17,17 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.demo.stage import StepFailed
+from lab.processes import free_port
 
-__all__ = ["Scenery", "free_port"]
+__all__ = ["Scenery"]
 
 REQUEST_SECONDS = 10
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

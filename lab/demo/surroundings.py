@@ -8,7 +8,7 @@ import shutil
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from lab.demo.scenery import free_port
+from lab.processes import free_port
 
 if TYPE_CHECKING:
     from lab.demo.scenery import Scenery

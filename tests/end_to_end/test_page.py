@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from lab.demo.scenery import Scenery, free_port
+from lab.demo.scenery import Scenery
 from lab.demo.stage import Stage
+from lab.processes import free_port
 from tests.real.servers import real_server
 
 if TYPE_CHECKING:

@@ -70,14 +70,21 @@ class DataFolder:
 
     def ca_certificate(self) -> bytes:
         """The authority's certificate, PEM."""
-        return _read(self.path / "ca.pem")
+        found = _read(self.path / "ca.pem")
+        pki.spki_sha256(found)  # what is none is said now, not by the first agent
+        return found
 
     def server_files(self, names: Sequence[str], *, now: int) -> tuple[Path, Path]:
-        """Certificate and key for TLS, issued anew where they end within 30 days or lack one of `names`."""
-        current = _read(self.path / "server.pem")
-        if pki.expires_at(current) - now < RENEW_SERVER_SECONDS or not pki.is_for(current, names):
-            authority = pki.Pair(self.ca_certificate(), _read(self.path / "ca.key"))
-            self._keep_server(pki.issue_server(authority, names, now=now))
+        """Certificate and key for TLS.
+
+        Issued anew where they end within 30 days, lack one of `names`, or do not belong together: a machine
+        that stopped between the writing of the two leaves them so.
+        """
+        authority = self.ca_certificate()
+        current = pki.Pair(_read(self.path / "server.pem"), _read(self.path / "server.key"))
+        if not pki.is_good(current, authority, names, until=now + RENEW_SERVER_SECONDS):
+            pair = pki.Pair(authority, _read(self.path / "ca.key"))
+            self._keep_server(pki.issue_server(pair, names, now=now))
         return self.path / "server.pem", self.path / "server.key"
 
     def _keep_server(self, pair: pki.Pair) -> None:
@@ -91,10 +98,14 @@ def write_new(path: Path, content: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ControllerError(f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # a full disk: half a key is worse than none
+        path.unlink()
+        raise ControllerError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def write_secret(path: Path, content: bytes) -> None:

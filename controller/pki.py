@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -26,10 +27,11 @@ from controller.errors import ControllerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Pair", "create_authority", "expires_at", "is_for", "issue_server", "spki_sha256"]
+__all__ = ["Pair", "create_authority", "is_good", "issue_server", "spki_sha256"]
 
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 90
+_RESTORE = "restore ca.pem and ca.key from where they are kept: hosts have pinned them"
 _BACKDATED = timedelta(minutes=5)
 
 
@@ -59,10 +61,9 @@ def create_authority(instance: str, *, now: int) -> Pair:
 
 def issue_server(authority: Pair, names: Sequence[str], *, now: int) -> Pair:
     """A server certificate for DNS names and IP addresses, good for 90 days; the first is its common name."""
-    issuer = x509.load_pem_x509_certificate(authority.certificate)
-    signer = serialization.load_pem_private_key(authority.key, password=None)
-    if not isinstance(signer, ec.EllipticCurvePrivateKey):
-        raise ControllerError("the authority's key is not an EC key", hint="restore ca.key and ca.pem")
+    issuer, signer = _certificate(authority.certificate), _private_key(authority.key)
+    if signer.public_key() != issuer.public_key():
+        raise ControllerError("the authority's key is not the one of its certificate", hint=_RESTORE)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
@@ -78,22 +79,43 @@ def issue_server(authority: Pair, names: Sequence[str], *, now: int) -> Pair:
 
 
 def spki_sha256(certificate: bytes) -> str:
-    """The pin of a PEM certificate: SHA-256 hex over its SubjectPublicKeyInfo in DER."""
-    public = x509.load_pem_x509_certificate(certificate).public_key()
+    """The pin of a PEM certificate: SHA-256 hex over its SubjectPublicKeyInfo in DER.
+
+    Raises ControllerError for what is no certificate.
+    """
+    public = _certificate(certificate).public_key()
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
 
 
-def expires_at(certificate: bytes) -> int:
-    """The instant after which a PEM certificate is no longer good."""
-    return int(x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp())
+def is_good(server: Pair, authority: bytes, names: Sequence[str], *, until: int) -> bool:
+    """Whether a server's pair belongs together, is the authority's, speaks for all of `names` until then."""
+    try:
+        loaded, key = _certificate(server.certificate), _private_key(server.key)
+        loaded.verify_directly_issued_by(_certificate(authority))
+        extension = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (ControllerError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    is_pair = loaded.public_key() == key.public_key()
+    speaks = {_general(name) for name in names} <= set(extension.value)
+    return is_pair and speaks and loaded.not_valid_after_utc.timestamp() > until
 
 
-def is_for(certificate: bytes, names: Sequence[str]) -> bool:
-    """Whether a PEM certificate speaks for all of `names`."""
-    loaded = x509.load_pem_x509_certificate(certificate)
-    extension = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return {_general(name) for name in names} <= set(extension.value)
+def _certificate(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise ControllerError(f"not a certificate: {error}", hint=_RESTORE) from error
+
+
+def _private_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ControllerError("not a private key without a password", hint=_RESTORE) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ControllerError("the key is not an EC key", hint=_RESTORE)
+    return key
 
 
 def _builder(

@@ -12,15 +12,15 @@ begins, waiting agents are answered, a pass stops between two changes, and the l
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import web
 
-from controller.api.application import local_application, public_application
+from controller.doors import Doors, only_one
 from controller.errors import ControllerError
 from controller.following import Followed
 from controller.named_hosts import NamedHosts
@@ -29,35 +29,22 @@ from controller.signing import checkpoint_envelope
 from controller.store import StoreError
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
 
     from controller.api.site import Site
+    from controller.doors import Listening
     from controller.following import PolicyFollower
     from controller.leadership import Leadership
     from controller.reconciling import PassResult, Reconciler
     from protocol.dsse import Signer
 
-__all__ = ["Intervals", "Listening", "Service", "backoff_seconds"]
+__all__ = ["Intervals", "Service", "backoff_seconds"]
 
 CHECKPOINT_SECONDS = 60
 CHECKPOINT_ENTRIES = 1000
-_SHUTDOWN_SECONDS = 5
 _FIRST_RETRY_SECONDS = 5
 _WAITS = "waiting for the lease, or for its last holder's requests to end, before anything is written"
 _log = structlog.get_logger("steward.serve")
-
-
-@dataclass(frozen=True)
-class Listening:
-    """Where to serve: HTTPS on host and port (0 for any free one), and a Unix socket for this machine."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext
-    socket: Path
-    renew_tls: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -94,7 +81,7 @@ class Service:
         self._is_wanted = asyncio.Event()
         self._looks = True
         self._passes = False
-        self._checkpoint_at = 0
+        self._checkpoint_at = float("-inf")
         self._followed = Followed()
         self._recorded = recorded_commit
         self._failures = 0
@@ -110,62 +97,58 @@ class Service:
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is set; `ready` is called once the port is open. Raises ControllerError."""
         alarm = Alarm()
-        runners = [
-            web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, access_log=None)
-            for app in (public_application(self._site), local_application(self._site))
-        ]
+        doors = Doors(self._site, self._listening)
         tasks: list[asyncio.Task[None]] = []
         following: asyncio.Task[None] | None = None
-        try:
-            await self._lead_once()
-            await self._listen(runners)
-            self._set(alarm)
-            tasks = [asyncio.create_task(work()) for work in (self._lead, self._keep_house)]
-            following = asyncio.create_task(self._follow())
-            ready()
-            await stop.wait()
-        finally:
-            alarm.stop()
-            if self._retry is not None:
-                self._retry.cancel()
-            self._site.wakeups.close()
-            self._is_wanted.set()
-            for runner in runners:
-                await runner.cleanup()
-            await _end(tasks, following)
-            await self._site.call(self._leadership.release)
-            self._listening.socket.unlink(missing_ok=True)
-
-    async def _listen(self, runners: list[web.AppRunner]) -> None:
-        public, local = runners
-        place = self._listening
-        for runner in runners:
-            await runner.setup()
-        try:
-            site = web.TCPSite(public, place.host, place.port, ssl_context=place.tls)
-            await site.start()
-            self.port = public.addresses[0][1]
-            place.socket.unlink(missing_ok=True)
-            before = os.umask(0o177)
+        with only_one(self._listening.lock):
             try:
-                await web.UnixSite(local, _short(place.socket)).start()
+                await self._lead_once()
+                await doors.open()
+                self.port = doors.port
+                self._set(alarm)
+                tasks = [
+                    asyncio.create_task(_repeat("lease", self._lead_once, self._intervals.lease)),
+                    asyncio.create_task(_repeat("house", self._keep_house, 1)),
+                ]
+                following = asyncio.create_task(self._follow())
+                ready()
+                await stop.wait()
             finally:
-                os.umask(before)
-        except OSError as error:
-            raise ControllerError(f"cannot listen on {place.host}:{place.port}: {error.strerror}") from error
+                alarm.stop()
+                await self._stop(doors, tasks, following)
+
+    async def _stop(
+        self,
+        doors: Doors,
+        tasks: list[asyncio.Task[None]],
+        following: asyncio.Task[None] | None,
+    ) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        self._site.wakeups.close()
+        self._is_wanted.set()
+        if self._follower is not None:
+            self._follower.stop()
+        await doors.close()
+        await _end(tasks, following)
+        try:
+            await self._site.call(self._leadership.release)
+        except StoreError as error:  # it runs out by itself
+            _log.error("lease not given back", error=str(error))
 
     def _set(self, alarm: Alarm) -> None:
         alarm.start()
         if self._follower is not None:
             alarm.every(self._intervals.policy, "policy", lambda: self.wake(reconcile=False))
         alarm.every(self._intervals.reconcile, "reconcile", lambda: self.wake(look=False))
-        alarm.every(86_400, "certificate", self._listening.renew_tls)
+        alarm.every(86_400, "certificate", self._renew_tls)
         self.wake(reconcile=False)
 
-    async def _lead(self) -> None:
-        while not self._site.wakeups.is_closed():
-            await asyncio.sleep(self._intervals.lease)
-            await self._lead_once()
+    def _renew_tls(self) -> None:
+        try:
+            self._listening.renew_tls()
+        except ControllerError as error:  # the one in use is good for a month: tomorrow it is tried again
+            _log.error("certificate not renewed", error=str(error))
 
     async def _lead_once(self) -> None:
         had = self._site.situation.lease
@@ -189,6 +172,10 @@ class Service:
                 return
             try:
                 await self._turn(looks=looks, passes=passes)
+            except ControllerError as error:
+                _log.error("turn failed", error=str(error))
+                self._site.situation.pass_error = str(error)
+                self._site.metrics.passes.labels("failed").inc()
             except Exception as error:  # noqa: BLE001 - the isolating runner: the next turn may succeed
                 _log.exception("turn failed")
                 self._site.situation.pass_error = f"unexpected {type(error).__name__}; the log says more"
@@ -202,6 +189,8 @@ class Service:
         before = situation.commit
         if looks or not before:
             self._followed = await self._site.call(self._follower.look)
+            if self._site.wakeups.is_closed():
+                return
             self._tell_policy(self._followed)
         followed = self._followed
         if followed.policy is None or (followed.commit == before and not passes):
@@ -265,13 +254,8 @@ class Service:
         _log.info("pass", result=result.result, changes=len(result.changes), outcomes=len(result.outcomes))
 
     async def _keep_house(self) -> None:
-        while not self._site.wakeups.is_closed():
-            try:
-                await self._expire()
-                await self._check_point()
-            except StoreError as error:
-                _log.error("store", error=str(error))
-            await asyncio.sleep(1)
+        await self._expire()
+        await self._check_point()
 
     async def _expire(self) -> None:
         for action in await self._site.call(self._site.store.actions.expire, now=self._site.now()):
@@ -283,13 +267,14 @@ class Service:
         site, now = self._site, self._site.now()
         head = await site.call(site.store.audit.head)
         grown = head.seq - site.situation.checkpoint_seq
-        is_due = now - self._checkpoint_at >= CHECKPOINT_SECONDS or grown >= CHECKPOINT_ENTRIES
+        passed = time.monotonic() - self._checkpoint_at  # no clock that is set back puts it off
+        is_due = passed >= CHECKPOINT_SECONDS or grown >= CHECKPOINT_ENTRIES
         if grown <= 0 or not is_due:
             return
         envelope = await site.call(checkpoint_envelope, head, self._audit_signer, at=now)
         await site.call(site.store.audit.keep_checkpoint, head, at=now, envelope=envelope)
         site.situation.checkpoint, site.situation.checkpoint_seq = envelope, head.seq
-        self._checkpoint_at = now
+        self._checkpoint_at = time.monotonic()
         site.wakeups.ring("status")
 
 
@@ -305,9 +290,23 @@ def backoff_seconds(failures: int, *, most: float, spread: float) -> float:
     return float(min(_FIRST_RETRY_SECONDS * 2**steps, most)) * (0.8 + 0.4 * spread)
 
 
-def _short(path: Path) -> str:
-    """The path as it fits into a socket's address (107 bytes, unix(7)): relative where that is shorter."""
-    return min(str(path), os.path.relpath(path), key=len)
+async def _repeat(name: str, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do a piece of work for ever, so many seconds apart; a fault is told when it begins and when it ends."""
+    told = ""
+    while True:
+        try:
+            await work()
+            fault = ""
+        except ControllerError as error:
+            fault = str(error)
+        except Exception as error:  # noqa: BLE001 - the isolating runner: the next time may succeed
+            fault = type(error).__name__
+            if fault != told:
+                _log.exception("work failed", work=name)
+        if fault != told:
+            _log.log(logging.ERROR if fault else logging.INFO, "work", work=name, fault=fault or "over")
+            told = fault
+        await asyncio.sleep(seconds)
 
 
 async def _end(tasks: list[asyncio.Task[None]], following: asyncio.Task[None] | None) -> None:

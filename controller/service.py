@@ -21,6 +21,7 @@ from controller.api.tokens import AgentTokens
 from controller.api.wakeups import Wakeups
 from controller.app import Controller
 from controller.datafolder import DataFolder
+from controller.doors import Listening
 from controller.errors import ControllerError
 from controller.following import PolicyFollower, read_policy
 from controller.gitops import PolicyRepository
@@ -29,7 +30,7 @@ from controller.named_hosts import BY_ENROLMENT, UNREAD, NamedHosts
 from controller.plan.plan import SECTIONS
 from controller.policy import PolicyErrors
 from controller.reconciling import Reconciler
-from controller.serve import Intervals, Listening, Service
+from controller.serve import Intervals, Service
 from controller.signing import ActionSigner
 from controller.store import Store
 from protocol.kinds import KINDS
@@ -69,6 +70,14 @@ def build_service(configuration: Configuration, *, clock: Callable[[], float] = 
     """The service of a configuration; raises ControllerError where a key, a file or the store is missing."""
     data = data_folder(configuration)
     store = Store.open(configuration.store_url, chain=configuration.instance, clock=clock)
+    try:
+        return _built(configuration, data, store, clock)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _built(configuration: Configuration, data: DataFolder, store: Store, clock: Callable[[], float]) -> Built:
     timing = LeaseTiming()
     leadership = Leadership(store, holder_name("serve"), timing, clock=clock, monotonic=time.monotonic)
     site = _site(configuration, data, store, clock)
@@ -182,7 +191,10 @@ def _listening(configuration: Configuration, data: DataFolder, clock: Callable[[
 
     def renew() -> None:
         certificate, key = data.server_files(names, now=int(clock()))
-        context.load_cert_chain(certificate, key)
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:  # ssl.SSLError is one
+            raise ControllerError(f"{certificate} and its key cannot be used: {error}") from error
 
     renew()
     host, port = _address(configuration.listen)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -95,10 +96,12 @@ class TrustFolder:
         """All versions in order; raises ControllerError for a gap or a file that is no trust document."""
         try:
             changed_at = self._folder.stat().st_mtime_ns
+            if changed_at != self._seen_at:
+                self._steps, self._seen_at = self._read(), changed_at
         except FileNotFoundError:
             return ()
-        if changed_at != self._seen_at:
-            self._steps, self._seen_at = self._read(), changed_at
+        except OSError as error:
+            raise ControllerError(f"{error.filename} cannot be read: {error.strerror}") from error
         return self._steps
 
     def last(self) -> TrustDocument:
@@ -131,13 +134,20 @@ class TrustFolder:
     def add(self, envelope: dsse.Envelope) -> Path:
         """Store one more version, under a name that must be free; raises ControllerError."""
         version = TrustDocument.from_payload(envelope.payload).version
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._folder / f"{version}.json"
+        path, beside = self._folder / f"{version}.json", self._folder / f".{version}.{os.getpid()}"
         try:
-            with path.open("xb") as file:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with beside.open("wb") as file:
                 file.write(envelope.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            path.hardlink_to(beside)  # whole or not at all, and never over another
         except FileExistsError as error:
             raise ControllerError(f"trust document {version} exists already: {path}") from error
+        except OSError as error:
+            raise ControllerError(f"{path} cannot be written: {error.strerror}") from error
+        finally:
+            beside.unlink(missing_ok=True)
         self._seen_at = -1
         return path
 

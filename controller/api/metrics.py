@@ -5,7 +5,8 @@ Labels come from fixed sets and host names, never from errors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
+_Metric = TypeVar("_Metric", Counter, Gauge)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _RESULTS = ("applied", "skipped", "conflict", "failed", "unknown")
+_PASS_RESULTS = ("done", "partial", "failed", "refused")
 _OPERATIONS = ("create", "update", "delete")
 _ACTION_RESULTS = ("done", "failed", "refused", "expired", "interrupted", "unknown")
 _ENROLMENT_REASONS = ("token_unknown", "token_used", "token_expired", "wrong_name")
@@ -33,17 +36,15 @@ class Metrics:
     """One registry per service. Known label sets start at 0; what has not happened yet is absent, not 0."""
 
     def __init__(self, *, resources: Iterable[str], kinds: Iterable[str]) -> None:
-        # else each counter has a second series that nobody asks for
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
         self._resources = tuple(resources)
-        self._add_passes()
-        self._add_hosts()
+        self._table = _Table()
+        self.registry = self._table.registry
+        self._add_passes(self._table, self._resources)
+        self._add_hosts(self._table, (*kinds, "unknown"))
         self._last_success: Gauge | None = None
         self._named: set[str] = set()
-        self._start_at_zero(tuple(kinds))
+        self.saw_policy_fault("")
+        self.saw_drift({}, unobserved=0)
 
     def text(self) -> bytes:
         """The exposition, text format 0.0.4."""
@@ -69,8 +70,7 @@ class Metrics:
     def saw_success(self, now: float) -> None:
         """A pass ended with everything as desired."""
         if self._last_success is None:
-            self._last_success = _gauge(
-                self.registry,
+            self._last_success = self._table.gauge(
                 "steward_reconcile_last_success_timestamp_seconds",
                 "When a pass last left everything as desired.",
             )
@@ -99,93 +99,75 @@ class Metrics:
             self._last_poll.labels(host.name).set(host.last_poll_at)
         self.quarantined.labels(host.name).set(int(host.quarantined_at is not None))
 
-    def _add_passes(self) -> None:
-        self.reconcile = _counter(
-            self.registry, "steward_reconcile", "Changes by how they ended.", ("resource", "result")
+    def _add_passes(self, table: _Table, resources: tuple[str, ...]) -> None:
+        counter, gauge = table.counter, table.gauge
+        self.reconcile = counter(
+            "steward_reconcile", "Changes by how they ended.", resource=resources, result=_RESULTS
         )
-        self.passes = _counter(
-            self.registry, "steward_reconcile_passes", "Passes by how they ended.", ("result",)
-        )
-        self.drift = _gauge(
-            self.registry,
+        self.passes = counter("steward_reconcile_passes", "Passes by how they ended.", result=_PASS_RESULTS)
+        self.drift = gauge(
             "steward_drift_changes",
             "Changes that the newest plan would make.",
-            ("resource", "operation"),
+            resource=resources,
+            operation=_OPERATIONS,
         )
-        self.unobserved = _gauge(
-            self.registry, "steward_unobserved_sections", "Sections that the newest plan could not see whole."
+        self.unobserved = gauge(
+            "steward_unobserved_sections", "Sections that the newest plan could not see whole."
         )
-        self.lease_held = _gauge(self.registry, "steward_lease_held", "1 while this controller may write.")
-        self._commit = _gauge(
-            self.registry, "steward_policy_commit_info", "The commit of the policy in force.", ("commit",)
-        )
-        self.policy_error = _gauge(
-            self.registry,
-            "steward_policy_error",
-            "1 while the newest commit is not in force, by why.",
-            ("reason",),
+        self.lease_held = gauge("steward_lease_held", "1 while this controller may write.")
+        self._commit = gauge("steward_policy_commit_info", "The commit of the policy in force.", commit=())
+        self.policy_error = gauge(
+            "steward_policy_error", "1 while the newest commit is not in force, by why.", reason=POLICY_FAULTS
         )
 
-    def _add_hosts(self) -> None:
-        self.actions = _counter(
-            self.registry, "steward_actions", "Actions by how they ended.", ("kind", "result")
+    def _add_hosts(self, table: _Table, kinds: tuple[str, ...]) -> None:
+        counter, gauge = table.counter, table.gauge
+        self.actions = counter(
+            "steward_actions", "Actions by how they ended.", kind=kinds, result=_ACTION_RESULTS
         )
-        self._last_poll = _gauge(
-            self.registry,
-            "steward_host_last_poll_timestamp_seconds",
-            "When a host was last heard of.",
-            ("host",),
+        self._last_poll = gauge(
+            "steward_host_last_poll_timestamp_seconds", "When a host was last heard of.", host=()
         )
-        self.quarantined = _gauge(
-            self.registry, "steward_host_quarantined", "1 while a host is given nothing to do.", ("host",)
+        self.quarantined = gauge(
+            "steward_host_quarantined", "1 while a host is given nothing to do.", host=()
         )
-        self.receipt_gaps = _counter(
-            self.registry, "steward_receipt_gap", "Receipts that follow none we have."
+        self.receipt_gaps = counter("steward_receipt_gap", "Receipts that follow none we have.")
+        self.foreign_receipts = counter(
+            "steward_receipt_foreign", "Receipts for actions that this controller never signed."
         )
-        self.foreign_receipts = _counter(
-            self.registry,
-            "steward_receipt_foreign",
-            "Receipts for actions that this controller never signed.",
+        self.bad_receipts = counter("steward_receipt_refused", "Receipts that did not verify.")
+        self.enrolments_refused = counter(
+            "steward_enrolment_refused", "Refused enrolments, by why.", reason=_ENROLMENT_REASONS
         )
-        self.bad_receipts = _counter(
-            self.registry, "steward_receipt_refused", "Receipts that did not verify."
+        self.tokens_refused = counter(
+            "steward_agent_token_refused",
+            "Refused requests of agents, by why.",
+            reason=TokenRefusedError.REASONS,
         )
-        self.enrolments_refused = _counter(
-            self.registry, "steward_enrolment_refused", "Refused enrolments, by why.", ("reason",)
+        self.trust_expiry = gauge(
+            "steward_trust_expiry_timestamp_seconds", "When the newest trust document expires.", version=()
         )
-        self.tokens_refused = _counter(
-            self.registry, "steward_agent_token_refused", "Refused requests of agents, by why.", ("reason",)
-        )
-        self.trust_expiry = _gauge(
-            self.registry,
-            "steward_trust_expiry_timestamp_seconds",
-            "When the newest trust document expires.",
-            ("version",),
-        )
-        self.audit_seq = _gauge(
-            self.registry, "steward_audit_entries", "Entries in this instance's audit chain."
-        )
-
-    def _start_at_zero(self, kinds: tuple[str, ...]) -> None:
-        for resource in self._resources:
-            for result in _RESULTS:
-                self.reconcile.labels(resource, result)
-        for kind in (*kinds, "unknown"):
-            for result in _ACTION_RESULTS:
-                self.actions.labels(kind, result)
-        for reason in _ENROLMENT_REASONS:
-            self.enrolments_refused.labels(reason)
-        for reason in TokenRefusedError.REASONS:
-            self.tokens_refused.labels(reason)
-        for result in ("done", "partial", "failed", "refused"):
-            self.passes.labels(result)
-        self.saw_policy_fault("")
-        self.saw_drift({}, unobserved=0)
+        self.audit_seq = gauge("steward_audit_entries", "Entries in this instance's audit chain.")
 
 
-def _counter(registry: CollectorRegistry, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
-    return Counter(name, text, labels, registry=registry)
+class _Table:
+    """The families of one registry. Each label comes with its known values: those series start at 0."""
+
+    def __init__(self) -> None:
+        # else each counter has a second series that nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def counter(self, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
+        return _started(Counter(name, text, tuple(labels), registry=self.registry), labels)
+
+    def gauge(self, name: str, text: str, **labels: tuple[str, ...]) -> Gauge:
+        return _started(Gauge(name, text, tuple(labels), registry=self.registry), labels)
 
 
-def _gauge(registry: CollectorRegistry, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
-    return Gauge(name, text, labels, registry=registry)
+def _started(family: _Metric, labels: Mapping[str, tuple[str, ...]]) -> _Metric:
+    for values in product(*labels.values()) if labels else ():
+        family.labels(*values)
+    return family

@@ -155,7 +155,7 @@ def _receipt(envelope: str) -> dict[str, Any]:
 
 def _record(one: StoredAction, names: dict[str, str]) -> dict[str, Any]:
     record = {name: value for name, value in vars(one).items() if name != "delivery"}
-    return {"host": names.get(one.host_id, one.host_id), **record}
+    return {"host": names.get(one.host_id, one.host_id), **record, "args": json.loads(one.args)}
 
 
 def _args(given: list[str]) -> dict[str, Any]:

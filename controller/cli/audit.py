@@ -13,7 +13,7 @@ from controller.cli.plan import Config, Output, Printed
 from controller.errors import ControllerError
 
 if TYPE_CHECKING:
-    from controller.audit import Checkpoint, Verified
+    from controller.audit import Checkpoint, Entry, Verified
     from controller.store import Store
     from protocol.keys import PublicKey
 
@@ -33,7 +33,7 @@ def list_entries(
     from controller.cli.printing import open_configuration, open_store, print_rows
 
     with contextlib.closing(open_store(open_configuration(config))) as store:
-        rows = [dict(vars(entry)) for entry in store.audit.latest(limit)]
+        rows = [_record(entry) for entry in store.audit.latest(limit)]
     print_rows(rows, ("seq", "at", "actor", "event", "subject", "detail"), output)
 
 
@@ -51,7 +51,7 @@ def show(
         found = next(store.audit.walk(configuration.instance, after=seq - 1), None)
     if found is None or found.seq != seq:
         raise ControllerError(f"there is no entry {seq}")
-    print_record(dict(vars(found)), output)
+    print_record(_record(found), output)
 
 
 @audit.command("verify")
@@ -97,6 +97,14 @@ def export(config: Config = Path("controller.yaml")) -> None:
         for chain in store.audit.chains():
             for entry in store.audit.walk(chain):
                 typer.echo(json.dumps(vars(entry), sort_keys=True))
+
+
+def _record(entry: Entry) -> dict[str, Any]:
+    """An entry as it is shown; what somebody wrote over is shown as it stands."""
+    try:
+        return {**vars(entry), "detail": json.loads(entry.detail)}
+    except (TypeError, ValueError):
+        return dict(vars(entry))
 
 
 def _points(store: Store, key: PublicKey, files: list[Path]) -> list[Checkpoint]:

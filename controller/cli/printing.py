@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,15 @@ import typer
 from controller.cli.plan import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from controller.config import Configuration
     from controller.store import Store
 
 __all__ = ["actor", "open_configuration", "open_store", "print_record", "print_rows", "utc"]
+
+_INSTANTS = frozenset({"at", "not_before"})
 
 
 def open_configuration(path: Path) -> Configuration:
@@ -53,7 +56,7 @@ def utc(instant: object) -> str:
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], output: Output) -> None:
-    """Rows as a table of `columns`, or all of them as JSON; names ending in `_at` are instants."""
+    """Rows as a table of `columns`, or all of them as JSON; names ending in `_at` are instants in UTC."""
     if output is Output.JSON:
         typer.echo(json.dumps(list(rows), indent=2))
         return
@@ -76,10 +79,16 @@ def print_record(record: Mapping[str, object], output: Output) -> None:
         return
     width = max(map(len, record))
     for name, value in record.items():
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {_cell(name, value)}")
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_cell(name.rpartition(' ')[2], value)}".rstrip())
 
 
 def _cell(name: str, value: object) -> str:
-    if name == "at" or name.endswith("_at"):
+    if isinstance(value, int) and (name in _INSTANTS or name.endswith("_at")):
         return utc(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_cell(key, one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(name, one) for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)

@@ -8,11 +8,12 @@ acknowledged must survive.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from controller.errors import ControllerError
 
@@ -44,15 +45,20 @@ class Database:
 
         Raises StoreError, also for a newer schema.
         """
-        engine = create_engine(url)
+        try:
+            # the callers' threads are bounded: none of them waits for a connection
+            engine = create_engine(url, max_overflow=-1)
+        except (ArgumentError, NoSuchModuleError, ImportError, TypeError) as error:
+            raise StoreError(f"store.url is no address of a database that is known here: {error}") from error
         if engine.dialect.name == "sqlite":
+            _make_private(engine)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         database = cls(engine)
         try:
             if database._version() != SCHEMA_VERSION:
                 database._upgrade()
-        except DatabaseError as error:
+        except DBAPIError as error:
             engine.dispose()
             raise StoreError(f"the store {_shown(engine)} cannot be used: {error.orig}") from error
         return database
@@ -77,7 +83,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as error:
+        except DBAPIError as error:
             raise StoreError(f"the store {_shown(self._reader)} failed: {error.orig}") from error
 
     def _version(self) -> str | None:
@@ -108,6 +114,16 @@ class Database:
 
 def _shown(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
+
+
+def _make_private(engine: Engine) -> None:
+    """Make the file for its owner alone before SQLite does; its journals get the same mode."""
+    if not engine.url.database or engine.url.database == ":memory:":
+        return
+    try:
+        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"the store {_shown(engine)} cannot be used: {error.strerror}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -6,83 +6,18 @@ A controller is made, a host let in, the log proved and tampered with.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sqlite3
 import stat
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from protocol.enrolment import EnrolmentToken
 from tests.controller.api.guest import ROOT
-
-STEWARD = [sys.executable, "-c", "from controller.cli.main import main; main()"]
-
-
-class Desk:
-    """A shell in a folder."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def run(self, *arguments, code=0):
-        done = subprocess.run(
-            [*STEWARD, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    @property
-    def environment(self):
-        root = Path(__file__).parents[3]
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(root)}
-
-    def json(self, *arguments, code=0):
-        return json.loads(self.run(*arguments, "--output", "json", code=code))
-
-    def sql(self, statement):
-        with sqlite3.connect(self.folder / "state" / "steward.db") as raw:
-            raw.execute(statement)
-        raw.close()
-
-    @contextmanager
-    def serving(self):
-        """`steward serve` until the block ends, by SIGTERM as a service manager does it."""
-        process = subprocess.Popen(
-            [*STEWARD, "serve"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout.readline().startswith("serving https://127.0.0.1:")
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, errors
-        assert "Traceback" not in errors
+from tests.controller.service.desk import new_desk
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    desk = Desk(tmp_path_factory.mktemp("desk"))
-    desk.run("init", ".")
-    yaml = desk.folder / "controller.yaml"
-    yaml.write_text(yaml.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0"))
-    desk.run("trust", "init", "--root-key", "root.pem")
-    return desk
+    return new_desk(tmp_path_factory.mktemp("desk"))
 
 
 def test_secrets_are_readable_by_their_owner_alone(made):

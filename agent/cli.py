@@ -45,11 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser("verify" in words[:1]).parse_args(words)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        status = run(arguments)
+        sys.stdout.flush()
+        return status
     except AgentError as error:
         _say(f"steward-agent: {error}")
         if error.hint:
             _say(f"  {error.hint}")
+        return EXIT_ERROR
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except OSError as error:
+        _say(f"steward-agent: {error}")
         return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_ERROR
@@ -165,7 +174,7 @@ def _add_deliver(commands: "_Commands") -> None:
     _configured(parser)
     parser.add_argument("file", metavar="FILE", help="the delivery as JSON; - reads standard input")
     parser.add_argument(
-        "--wait", type=float, default=60.0, metavar="SECONDS", help="wait so long for the receipt"
+        "--wait", type=_wait_seconds, default=60.0, metavar="SECONDS", help="wait so long for the receipt"
     )
     parser.add_argument(
         "--output", choices=("text", "json"), default="text", help="how to print it (default text)"
@@ -222,6 +231,13 @@ def _exporter_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--insecure", action="store_true", help="allow an address that others can reach, without TLS"
     )
+
+
+def _wait_seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:  # also not a number, which is smaller than nothing
+        raise argparse.ArgumentTypeError("0 to 86400")
+    return value
 
 
 def _poll_seconds(text: str) -> int:

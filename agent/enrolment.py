@@ -15,7 +15,7 @@ from agent import VERSION, controller_client, tls
 from agent.configuration import Loaded
 from agent.errors import AgentError, ControllerUnavailableError, EnrolmentError
 from agent.files import make_directory, write_atomically
-from agent.identity import Identity
+from agent.identity import Identity, lock_executor
 from agent.journal import Journal
 from protocol.documents import TrustBundle
 from protocol.enrolment import EnrolAnswer, EnrolBody, EnrolmentToken
@@ -52,6 +52,17 @@ async def enroll(loaded: Loaded, token_text: str, *, replace: bool, now: int) ->
         )
     owner = _network_owner(loaded.settings.executor.network_user)
     _make_directories(loaded, owner)
+    lock = lock_executor(executor)  # a running one would go on as whom this host was
+    try:
+        return await _join(loaded, token, owner, replace=replace, now=now)
+    finally:
+        os.close(lock)
+
+
+async def _join(
+    loaded: Loaded, token: EnrolmentToken, owner: tuple[int, int] | None, *, replace: bool, now: int
+) -> Enrolled:
+    executor = loaded.executor_directory
     ca_pem = await tls.fetch_ca(token.address, {token.ca_sha256})
     transport, receipt = _new_key(), _new_key()
     body = EnrolBody(

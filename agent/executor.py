@@ -5,7 +5,6 @@ minutes; systemd starts it again at the next call. Without systemd it makes its 
 """
 
 import contextlib
-import fcntl
 import os
 import pwd
 import selectors
@@ -25,7 +24,7 @@ from agent.configuration import Loaded, load
 from agent.errors import AgentError, FrameError, JournalError
 from agent.execution import Execution
 from agent.files import check_private_directory
-from agent.identity import read_identity, read_key
+from agent.identity import lock_executor, read_identity, read_key
 from agent.journal import Journal
 from agent.judge import Judge
 from agent.logs import RateLimit, log
@@ -70,7 +69,7 @@ def assemble(path: Path, environ: Mapping[str, str], clock: Callable[[], int]) -
         check_private_directory(directory)
     directory = loaded.executor_directory
     identity = read_identity(directory)
-    lock = _lock(directory / "lock")
+    lock = lock_executor(directory)
     try:
         key = read_key(directory / "receipt.pem")
         trust = TrustStore(directory / "trust.json")
@@ -97,16 +96,6 @@ def _open_journal(path: Path, host_id: str) -> Journal | None:
     except JournalError as error:
         log("journal unusable, everything is refused", error=str(error), hint=error.hint)
         return None
-
-
-def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise AgentError("another executor of this host is running") from error
-    return descriptor
 
 
 def activated_socket(environ: Mapping[str, str], pid: int) -> socket.socket | None:

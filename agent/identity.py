@@ -4,6 +4,8 @@
 <state>/executor/   identity.json, receipt.pem, trust.json, journal.sqlite    the executor alone, 0700
 """
 
+import fcntl
+import os
 from pathlib import Path
 
 import msgspec
@@ -14,7 +16,7 @@ from protocol.errors import BadKey, NotStrictJson
 from protocol.keys import SigningKey
 from protocol.wire import decode_typed
 
-__all__ = ["Identity", "read_identity", "read_key"]
+__all__ = ["Identity", "lock_executor", "read_identity", "read_key"]
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +43,23 @@ def read_identity(directory: Path) -> Identity:
         ) from error
     except (OSError, NotStrictJson) as error:
         raise EnrolmentError(f"{path}: {error}") from error
+
+
+def lock_executor(directory: Path) -> int:
+    """Be the only one who changes the executor's directory; return the descriptor to close.
+
+    Raises AgentError where an executor of this host runs.
+    """
+    descriptor = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise AgentError(
+            "another executor of this host is running",
+            hint="stop it: systemctl stop steward-executor.socket steward-executor",
+        ) from error
+    return descriptor
 
 
 def read_key(path: Path) -> SigningKey:

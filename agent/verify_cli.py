@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import configuration
+from agent import configuration, strict_yaml
 from agent.errors import AgentError
 from protocol.documents import MAX_DELIVERY_BYTES, Limits, TrustBundle, VerifierState
-from protocol.errors import BadDocument, ProtocolError
+from protocol.errors import BadDocument, NotStrictJson, ProtocolError
 from protocol.vector import Vector
 from protocol.verify import Refused, verify
 from protocol.wire import decode_json
@@ -62,11 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_delivery(args: argparse.Namespace) -> int:
-    try:
-        bundle = TrustBundle.parse(_read(args.trust))
-        limits = _limits(args.limits)
-    except ProtocolError as error:
-        raise AgentError(f"trust or limits cannot be used: {error}") from error
+    bundle, limits = _trust(args.trust), _limits(args.limits)
     now = int(time.time()) if args.now is None else args.now
     delivery = _read(args.file, MAX_DELIVERY_BYTES + 1)
     result = verify(delivery, bundle=bundle, limits=limits, host_id=args.host, now=now, state=VerifierState())
@@ -93,12 +89,36 @@ def _run_vectors(paths: "Sequence[Path]") -> int:
     return _REFUSED if differing else 0
 
 
+def _trust(path: Path) -> TrustBundle:
+    try:
+        return TrustBundle.parse(_read(path))
+    except ProtocolError as error:
+        raise AgentError(f"{path}: {error}") from error
+
+
 def _limits(path: Path) -> Limits:
-    """The limits in a file: JSON as in a vector, or those of a whole agent.yaml."""
+    """The limits in a file: by themselves, in JSON or YAML, or those of a whole agent.yaml."""
     data = _read(path)
-    if data.lstrip().startswith(b"{"):
-        return Limits.parse(decode_json(data))
-    return Limits.parse(configuration.parse(data, path, {}).settings.limits)
+    tree = _tree(data, path)
+    try:
+        if isinstance(tree, dict) and (not tree or "kinds" in tree):
+            return Limits.parse(tree)
+        if isinstance(tree, dict) and "limits" in tree and "state" not in tree:
+            return Limits.parse(tree["limits"])
+        return Limits.parse(configuration.parse(data, path, {}).settings.limits)
+    except ProtocolError as error:
+        raise AgentError(f"{path}: {error}") from error
+
+
+def _tree(data: bytes, path: Path) -> object:
+    """JSON where it is JSON, else YAML (which reads most JSON, but not all); both without a key twice."""
+    try:
+        return decode_json(data)
+    except NotStrictJson:
+        try:
+            return strict_yaml.read(data)
+        except strict_yaml.BadYamlError as error:
+            raise AgentError(f"{path}{error.place}: {error}") from error
 
 
 def _read(path: Path, most: int = _MAX_FILE) -> bytes:

@@ -36,7 +36,12 @@ def test_help_is_there(command: str) -> None:
         ("run", "--poll-seconds", "51"),
         ("run", "--poll-seconds", "soon"),
         ("verify", "--no-such-flag"),
+        ("verify",),
+        ("verify", "--vector"),
+        ("verify", "x", "--trust", "t", "--limits", "l", "--host", "h", "--now", "noon"),
         ("deliver",),
+        ("deliver", "x", "--wait", "nan"),
+        ("deliver", "x", "--wait", "-1"),
     ],
     ids=" ".join,
 )

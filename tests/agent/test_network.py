@@ -140,6 +140,17 @@ async def test_an_enrolled_host_needs_to_be_told_to_give_up_its_identity(
         assert house.status().journal_usable
 
 
+async def test_a_host_is_not_given_a_new_identity_under_a_running_executor(
+    house: House, controller: FakeController
+) -> None:
+    await enrolled(house, controller)
+    controller.spent = False
+    with ExecutorProcess(house), pytest.raises(AgentError, match="another executor"):
+        await enroll(load(house.config), controller.token(), replace=True, now=NOW)
+    assert not controller.spent, "the token is not lost"
+    assert read_identity(house.state / "executor").host_id == house.host_id
+
+
 @pytest.mark.parametrize("text", ["", "steward-enrol-1.", "steward-enrol-1.AAAA", "x" * 10_000])
 async def test_a_damaged_token_is_said_without_quoting_it(text: str, house: House) -> None:
     with pytest.raises(EnrolmentError) as caught:

@@ -54,6 +54,23 @@ def test_limits_of_a_whole_agent_yaml(verify, capsys) -> None:
     assert capsys.readouterr().out == "refused: request_bad_signature\n"
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        '{"state":"/s","limits":{"kinds":{"host.ping":{}}}}',
+        "limits: {kinds: {host.ping: {}}}\n",
+        "kinds:\n  host.ping: {}\n",
+        "{kinds: {host.ping: {}}}",
+        "state: /s\n",
+        "{}",
+    ],
+    ids=["agent.yaml in JSON", "limits alone", "kinds alone", "flow YAML", "none: the default", "empty"],
+)
+def test_limits_in_every_form(limits: str, verify, capsys) -> None:
+    assert verify(*DELIVERY, delivery=action(), trust=TRUST, limits=limits) == 0
+    assert capsys.readouterr().out == "accepted\n"
+
+
 def test_a_delivery_of_any_length(verify, capsys) -> None:
     assert verify(*DELIVERY, delivery=" " * 600_000, trust=TRUST, limits="{}") == 3
     assert capsys.readouterr().out == "refused: too_large\n"
@@ -84,18 +101,32 @@ def test_a_vector_that_differs(verify, capsys) -> None:
         {"trust": TRUST, "limits": "limits: {kinds: {host.ping: 5}}"},
         {"trust": TRUST, "limits": "{broken"},
         {"trust": TRUST, "limits": '{"kinds": {}, "kinds": {}}'},
+        {"trust": TRUST, "limits": ""},
+        {"trust": TRUST, "limits": '{"a":' * 100_000},
+        {"trust": '{"a":' * 100_000, "limits": "{}"},
+        {"trust": TRUST, "limits": "\0"},
         {"trust": TRUST},
     ],
-    ids=["no bundle", "no json", "bad limits", "broken limits", "limits twice", "no limits"],
+    ids=[
+        *("no bundle", "no json", "bad limits", "broken limits", "limits twice"),
+        *("empty limits", "deep limits", "deep trust", "NUL", "no limits"),
+    ],
 )
 def test_files_that_cannot_be_used(verify, files: dict[str, str]) -> None:
-    with pytest.raises(AgentError):
+    with pytest.raises(AgentError, match=r"limits|trust"):
         verify(*DELIVERY, delivery=action(), **files)
 
 
-def test_a_vector_that_is_none(verify) -> None:
+@pytest.mark.parametrize("text", ["{}", "", "[" * 100_000, '{"name":"a\\nb: accepted"}', "null"])
+def test_a_vector_that_is_none(text: str, verify) -> None:
     with pytest.raises(AgentError):
-        verify("--vector", "@v", v="{}")
+        verify("--vector", "@v", v=text)
+
+
+def test_a_vector_s_name_cannot_forge_a_line(verify) -> None:
+    good = json.loads((FOLDER / "accepted_ping.json").read_text())
+    with pytest.raises(AgentError):
+        verify("--vector", "@v", v=json.dumps(good | {"name": "x: accepted\ny"}))
 
 
 @pytest.mark.parametrize("arguments", [(), ("@delivery",), ("@delivery", "--vector", "@v")])

@@ -6,10 +6,10 @@ Colour only on a terminal; `--output json` is for programs.
 from __future__ import annotations
 
 import os
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.cli.fitting import LEAST_ROOM, fitted, listed, packed, shortened, wrapped
 from controller.cli.wording import counted, is_adoption, name_of, noun_of, words_of
 from controller.plan.change import Operation, Result
 
@@ -33,9 +33,9 @@ _SIGNS = {
 }
 _WIDTH_WITHOUT_TERMINAL = 100
 _INDENT = 4
-_LEAST_WORDS = 24
 _FEW = 3
 _MOST_REPORTS = 30
+_MOST_SUBJECTS = 12
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -109,7 +109,7 @@ def _print_notes(out: Console, policy: Policy) -> None:
 
 def print_wrapped(out: Console, text: str, *, style: str = "") -> None:
     """A paragraph, its further lines indented; words (paths, addresses) stay whole."""
-    out.print("\n".join(_wrapped(text, out.width)), style=style, soft_wrap=True)
+    out.print("\n".join(wrapped(text, out.width)), style=style, soft_wrap=True)
 
 
 def print_outcomes(out: Console, outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -158,7 +158,7 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
         _print_change(out, change, width)
     for section in sorted(many):
         text = f"  ~ {counted(len(adoptions[section]), section)} adopted, nothing but our mark is set: "
-        out.print(_fitted(text, adoptions[section], out.width), style="yellow", soft_wrap=True)
+        out.print(fitted(text, adoptions[section], out.width), style="yellow", soft_wrap=True)
 
 
 def _name_width(changes: Iterable[Change], width: int) -> int:
@@ -173,12 +173,12 @@ def _print_change(out: Console, change: Change, name_width: int) -> None:
 
     sign, style = _SIGNS[change.operation]
     takes_away = style == "red" or change.removals.get("users") or change.removals.get("admins")
-    place = _shortened(place_of(change.source), out.width // 3) if change.source else ""
+    place = shortened(place_of(change.source), out.width // 3) if change.source else ""
     name = name_of(change)
     column = max(len(name), name_width)
     room = out.width - _INDENT - column - 2 - (len(place) + 2 if place else 0)
     left = _INDENT + name_width + 2
-    words = _packed(words_of(change), room if room >= _LEAST_WORDS else 0, out.width - left)
+    words = packed(words_of(change), room if room >= LEAST_ROOM else 0, out.width - left)
     line = Text().append(f"  {sign} {name:<{column if words and words[0] else 0}}", style)
     tone = "red" if takes_away else ""
     line.append(f"  {words[0]}" if words and words[0] else "", tone)
@@ -190,96 +190,34 @@ def _print_change(out: Console, change: Change, name_width: int) -> None:
     out.print(line, soft_wrap=True)
 
 
-def _shortened(place: str, width: int) -> str:
-    """A place that would crowd out the words: its last folders alone."""
-    parts = place.split("/")
-    while len(place) > width and len(parts) > 2:
-        parts = parts[1:]
-        place = "/".join(["…", *parts])
-    return place
-
-
-def _packed(parts: Sequence[str], first: int, others: int) -> list[str]:
-    """Parts joined by dots, filled into a first line of `first` cells (0: none) and further ones.
-
-    A part that fits on no line whole begins where there is room and goes on below.
-    """
-    lines = [""]
-    for part in parts:
-        joined = f"{lines[-1]} · {part}" if lines[-1] else part
-        room = first if len(lines) == 1 else others
-        if len(joined) <= room:
-            lines[-1] = joined
-            continue
-        begun = _filled(joined, room)
-        if len(part) <= max(first, _LEAST_WORDS) or len(begun) <= len(lines[-1]) + 2:
-            lines += _broken(part, others)
-        else:
-            lines[-1:] = [begun, *_broken(joined[len(begun) :].strip(), others)]
-    return lines
-
-
-def _filled(text: str, room: int) -> str:
-    """As many whole words as `room` cells hold."""
-    return text if len(text) <= room else text[: room + 1].rpartition(" ")[0]
-
-
-def _broken(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 1), break_on_hyphens=False, break_long_words=False)
-
-
 def _print_reports(out: Console, reports: Sequence[Report]) -> None:
-    """What is left alone; what should wake somebody first."""
+    """What is left alone; what should wake somebody first. What is said of many is said once."""
     if not reports:
         return
     out.print("seen and left alone", style="bold")
-    ranked = sorted(reports, key=lambda report: not report.pages)
-    for report in ranked[:_MOST_REPORTS]:
-        place = f" ({place_of(report.source)})" if report.source else ""
-        sign, style = ("!", "bold red") if report.pages else ("·", "yellow")
-        text = f"  {sign} {report.system}: {_about(report)}{report.text}{place}"
-        print_wrapped(out, text, style=style)
-    if len(reports) > _MOST_REPORTS:
-        out.print(f"  and {len(reports) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
+    alike: dict[tuple[bool, str, str], list[str]] = {}
+    for report in sorted(reports, key=lambda report: not report.pages):
+        subjects = alike.setdefault((report.pages, report.system, report.text), [])
+        subjects += [subject] if (subject := _subject(report)) else []
+    for (pages, system, text), subjects in list(alike.items())[:_MOST_REPORTS]:
+        sign, style = ("!", "bold red") if pages else ("·", "yellow")
+        said = f"{subjects[0]}: {text}" if len(subjects) == 1 else text
+        many = f": {listed('', subjects, _MOST_SUBJECTS)}" if len(subjects) > 1 else ""
+        print_wrapped(out, f"  {sign} {system}: {said}{many}", style=style)
+    if len(alike) > _MOST_REPORTS:
+        out.print(f"  and {len(alike) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
     out.print()
 
 
-def _about(report: Report) -> str:
-    """The object, where the report's own words do not name it (those about entries do)."""
-    is_entry = report.section == "machines.assigned" and " " in report.key
-    if not report.key or is_entry:
+def _subject(report: Report) -> str:
+    """The object with its place; "" where the report's own words name it (those about entries do)."""
+    place = f" ({place_of(report.source)})" if report.source else ""
+    if report.title:
+        return report.title + place
+    is_machine = report.section == "machines.assigned"
+    if not report.key or (is_machine and " " in report.key):
         return ""
-    name = report.key if report.section == "machines.assigned" else f"{noun_of(report.section)} {report.key}"
-    return f"{name}: "
-
-
-def _fitted(text: str, names: Sequence[str], width: int) -> str:
-    """As many names as one line holds."""
-    shown = len(names)
-    while shown > 1 and len(_listed(text, names, shown)) > width:
-        shown -= 1
-    return _listed(text, names, shown)
-
-
-def _listed(text: str, names: Sequence[str], shown: int) -> str:
-    rest = f", and {len(names) - shown} more" if shown < len(names) else ""
-    return text + ", ".join(names[:shown]) + rest
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of each paragraph; further ones are indented deeper than its own beginning."""
-    lines: list[str] = []
-    for paragraph in text.splitlines():
-        indent = " " * (len(paragraph) - len(paragraph.lstrip()))
-        lines += textwrap.wrap(
-            paragraph.strip(),
-            max(width, 2 * _INDENT),
-            initial_indent=indent,
-            subsequent_indent=f"{indent}    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return lines
+    return (report.key if is_machine else f"{noun_of(report.section)} {report.key}") + place
 
 
 def place_of(source: SourcePosition) -> str:

@@ -47,6 +47,9 @@ class _Failure(msgspec.Struct, rename="camel"):
     field: str = ""
 
 
+_RIGHTS = "our account lacks a role of realm-management; docs/rights.md names them"
+
+
 def checked(answer: requests.Response) -> requests.Response:
     """The answer, where it is a success.
 
@@ -63,7 +66,8 @@ def checked(answer: requests.Response) -> requests.Response:
         raise Unreachable(message) if method == "GET" else OutcomeUnknown(message)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise TransientError(message)
-    raise _TERMINAL.get(status, TerminalError)(message)
+    hint = _RIGHTS if status == HTTPStatus.FORBIDDEN else ""
+    raise _TERMINAL.get(status, TerminalError)(message, hint=hint)
 
 
 def decoded(answer: requests.Response, kind: type[T]) -> T:

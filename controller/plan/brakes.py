@@ -68,7 +68,7 @@ class Refusal:
     changes: tuple[Change, ...]
 
     def __str__(self) -> str:
-        named = ", ".join(f"{change.operation} {change.identity}" for change in self.changes)
+        named = ", ".join(change.label for change in self.changes)
         return f"{self.text}: {named}" if named else self.text
 
 
@@ -137,13 +137,25 @@ def _named(changes: Sequence[Change], protected: frozenset[str]) -> list[Refusal
     held = tuple(
         change
         for change in changes
-        if change.section == "users"
-        and change.key.partition("@")[0] in protected
+        if _person(change) in protected
         and (change.operation is Operation.DELETE or any(change.removals.values()))
     )
     return [Refusal("protected_users", "takes something from protected users", held)] if held else []
 
 
 def _own_account(changes: Sequence[Change], ourselves: frozenset[str]) -> list[Refusal]:
-    held = tuple(change for change in changes if change.identity in ourselves)
+    held = tuple(
+        change
+        for change in changes
+        if change.identity in ourselves
+        or (change.before is not None and f"{change.system}/users/{_person(change)}" in ourselves)
+    )
     return [Refusal("ourselves", "changes the account that Steward itself acts with", held)] if held else []
+
+
+def _person(change: Change) -> str:
+    """Whom a change of an account, or of a person's entry, is about, as the policy names people; or ""."""
+    if change.section == "users":
+        return change.key
+    fields = change.before or change.after or {}
+    return str(fields.get("holder", "")).rpartition("@")[0] if fields.get("kind") == "user" else ""

@@ -94,6 +94,11 @@ class Change:
         return f"{self.system}/{self.section}/{self.key}"
 
     @property
+    def label(self) -> str:
+        """The change in a sentence: the title where there is one, the identity otherwise."""
+        return f"{self.operation} {f'{self.system}: {self.title}' if self.title else self.identity}"
+
+    @property
     def changed(self) -> tuple[str, ...]:
         """The fields whose value differs, sorted."""
         before, after = self.before or {}, self.after or {}

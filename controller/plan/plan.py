@@ -44,7 +44,8 @@ class Gap:
 class Report:
     """Something seen and left alone: a foreign mark, what is not ours, drift in a section in report mode.
 
-    `change` is what would be done about it, were its section not in report mode; it stands in no JSON.
+    `change` is what would be done about it, were its section not in report mode; `title` is what people call
+    the object where its key is the system's own. Neither stands in JSON.
     """
 
     system: str
@@ -54,6 +55,7 @@ class Report:
     pages: bool = False
     source: SourcePosition | None = None
     change: Change | None = None
+    title: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The report as JSON; `pages` says whether somebody is to be woken."""

@@ -33,7 +33,9 @@ def known_prunes(
             made.append(change)
         else:
             text = "foreign mark: carries our mark, but neither our record nor an earlier commit knows it"
-            reported.append(Report(change.system, change.section, change.key, text, pages=True))
+            reported.append(
+                Report(change.system, change.section, change.key, text, pages=True, title=change.title)
+            )
     return made, reported
 
 

@@ -111,7 +111,7 @@ def require_digest(plan: Plan, digest: str, reviewed: Sequence[Mapping[str, Any]
     """Raise DigestDiffers unless `plan` is that of `digest`; `reviewed` are its changes, where known."""
     if plan.digest == digest:
         return
-    lines = difference(reviewed, plan) if reviewed else [str(change.identity) for change in plan.changes]
+    lines = difference(reviewed, plan) if reviewed else [f"now: {change.label}" for change in plan.changes]
     told = (
         "\n".join(f"  {line}" for line in lines) or "  no change differs: owner, systems, scope or limits do"
     )

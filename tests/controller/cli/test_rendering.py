@@ -131,6 +131,15 @@ def test_what_report_mode_holds_back_is_told_as_changes_and_not_counted():
     assert shown.endswith("nothing to do: 1 difference in report mode\n")
 
 
+def test_what_is_said_of_many_is_said_once():
+    text = "foreign mark"
+    many = [Report("keycloak", "users", f"user{n:02}", text, pages=True) for n in range(20)]
+    entry = Report("keycloak", "machines.assigned", "vms/1 a b", text, pages=True, title="web-01 ← a: b")
+    shown = drawn(100, Plan(owner="prod", reported=(entry, *many))).splitlines()
+    assert shown[1].startswith("  ! keycloak: foreign mark: web-01 ← a: b, user user00, user user01,")
+    assert "user user10, and 9 more" in " ".join(" ".join(shown).split())
+
+
 def test_gaps_of_one_cause_are_one_line():
     gaps = tuple(Gap("keycloak", section, "no answer") for section in ("realm", "users"))
     shown = drawn(100, Plan(owner="prod", unobserved=gaps))

@@ -22,6 +22,13 @@ def disabling(name: str, **removals: int):
     return update("keycloak", "users", name, before, after, removals={"users": 1, **removals})
 
 
+def entry(operation, holder: str, **more):
+    fields = {"path": "/vms/101", "kind": "user", "holder": holder, "role": "steward-viewer"}
+    return operation(
+        "proxmox:par1", "machines.assigned", f"vms/101 {holder} steward-viewer", fields, removals={}, **more
+    )
+
+
 CASES = {
     "five of twenty is the count": (deletions(5), 20, DEFAULT_LIMITS, None),
     "six of twenty is too many": (deletions(6), 20, DEFAULT_LIMITS, "max_deletes"),
@@ -42,6 +49,24 @@ CASES = {
     "nothing may go at zero": (deletions(1), 100, Limits(count=0, share=Fraction(0)), "max_deletes"),
     "no limit at all": (deletions(50), 50, Limits(), None),
     "a protected user": (deletions(1), 100, Limits(protected=frozenset({"user0"})), "protected_users"),
+    "a protected user whose name holds an @": (
+        (delete("keycloak", "users", "jo@example.org", {"enabled": True}),),
+        100,
+        Limits(protected=frozenset({"jo@example.org"})),
+        "protected_users",
+    ),
+    "what a protected user is assigned": (
+        (entry(delete, "user0@keycloak"),),
+        100,
+        Limits(protected=frozenset({"user0"})),
+        "protected_users",
+    ),
+    "what a protected user is newly assigned": (
+        (entry(create, "user0@keycloak"),),
+        100,
+        Limits(protected=frozenset({"user0"})),
+        None,
+    ),
     "a protected user may be created": (
         (create("keycloak", "users", "user0", {}),),
         100,
@@ -57,7 +82,7 @@ def test_brakes(changes, seen, limits, rule):
     assert [one.rule for one in held] == ([] if rule is None else [rule])
     for one in held:
         assert one.changes
-        assert one.changes[0].identity in str(one)
+        assert one.changes[0].label in str(one)
 
 
 def test_the_last_administrator_stays():
@@ -77,6 +102,12 @@ def test_one_administrator_of_two_may_go():
 def test_we_never_change_ourselves():
     plan = Plan("prod", (update("keycloak", "users", "steward", {"email": "a"}, {"email": "b"}),))
     held = check(plan, DEFAULT_LIMITS, ourselves=frozenset({"keycloak/users/steward"}))
+    assert [one.rule for one in held] == ["ourselves"]
+
+
+def test_we_never_take_from_ourselves():
+    plan = Plan("prod", (entry(delete, "steward@keycloak"),))
+    held = check(plan, DEFAULT_LIMITS, ourselves=frozenset({"proxmox:par1/users/steward"}))
     assert [one.rule for one in held] == ["ourselves"]
 
 

@@ -32,7 +32,16 @@ from agent.receipt_book import ReceiptBook
 from agent.trust_store import TrustStore
 from protocol.errors import ProtocolError
 
-__all__ = ["Assembled", "Server", "activated_socket", "allowed_users", "assemble", "has_room", "own_socket"]
+__all__ = [
+    "Assembled",
+    "Server",
+    "activated_socket",
+    "allowed_users",
+    "assemble",
+    "has_room",
+    "own_socket",
+    "undoable_kinds",
+]
 
 _MAXIMUM_CONNECTIONS = 16
 _MAXIMUM_OF_A_USER = 12
@@ -88,6 +97,11 @@ def assemble(path: Path, environ: Mapping[str, str], clock: Callable[[], int]) -
     execution = Execution(judge=judge, trust=trust, journal=journal, book=book, clock=clock, table=TABLE)
     execution.recover()
     return Assembled(execution, loaded, journal, lock)
+
+
+def undoable_kinds(loaded: Loaded) -> list[str]:
+    """Return the kinds that agent.yaml allows and that this agent has no code for: misspelt, or to come."""
+    return sorted(set(loaded.settings.limits.get("kinds", {})) - set(TABLE))
 
 
 def _open_journal(path: Path, host_id: str) -> Journal | None:

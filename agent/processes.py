@@ -23,7 +23,14 @@ __all__ = ["metrics_address", "run_executor", "run_export", "run_network"]
 
 def run_executor(config: Path, socket: Path | None) -> int:
     """Be the executor until told to stop or, under socket activation, until idle; raises AgentError."""
-    from agent.executor import Server, activated_socket, allowed_users, assemble, own_socket
+    from agent.executor import (
+        Server,
+        activated_socket,
+        allowed_users,
+        assemble,
+        own_socket,
+        undoable_kinds,
+    )
 
     configure()
     assembled = assemble(config, os.environ, lambda: int(time.time()))
@@ -41,6 +48,8 @@ def run_executor(config: Path, socket: Path | None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         log("executor listens", socket="from systemd" if handed else str(place))
+        if strange := undoable_kinds(assembled.loaded):
+            log("agent.yaml allows kinds that this agent cannot do: they are refused", kinds=strange)
         server.serve()
     finally:
         assembled.close()

@@ -118,6 +118,17 @@ def test_what_waits_for_a_resource_runs_in_order_of_seq(house: House) -> None:
     assert [outcome(receipt) for receipt in receipts] == [("failed", "no_summary")] * 4
 
 
+def test_kinds_that_are_allowed_and_cannot_be_done_are_refused_plainly(house: House) -> None:
+    kinds = {"host.ping": {}, "service.restart": {"units": ["web"]}, "backup.rum": {}}
+    house.write_settings(limits={"kinds": kinds})
+    with ExecutorProcess(house):
+        answered = house.deliver(house.delivery("service.restart", {"unit": "web"}))
+        assert (answered.reason, answered.detail) == ("unknown_kind", "this agent cannot do service.restart")
+        assert [outcome(receipt) for receipt in house.receipts()] == [("refused", "unknown_kind")]
+        log = (house.folder / "executor.log").read_text()
+    assert '"kinds": ["backup.rum", "service.restart"]' in log
+
+
 SUMMARY = (
     '{"message_type":"summary","snapshot_id":%s,"total_files_processed":%s,'
     '"total_bytes_processed":1,"data_added":1}'

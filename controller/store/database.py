@@ -121,7 +121,11 @@ def _make_private(engine: Engine) -> None:
     if not engine.url.database or engine.url.database == ":memory:":
         return
     try:
-        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Only where there is none: closing a descriptor of a database that this process has open already
+        # drops its locks (https://sqlite.org/howtocorrupt.html, 2.2); others then take its journal away.
+        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StoreError(f"the store {_shown(engine)} cannot be used: {error.strerror}") from error
 

@@ -82,7 +82,7 @@ class Stage:
         began = self.clock()
         done = subprocess.run(
             command,
-            env=dict(self.environment) | {"COLUMNS": str(min(self.console.width, 160))},
+            env=dict(self.environment) | {"COLUMNS": str(min(self.console.width, 160) - 2)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Doors", "Listening", "only_one"]
 
 _SHUTDOWN_SECONDS = 5
+_IDLE_SECONDS = 75
+"""How long a connection may stand without a request; an agent's long-poll is a request."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,14 @@ class Doors:
     def __init__(self, site: Site, listening: Listening) -> None:
         self._listening = listening
         self._runners = [
-            web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, access_log=None)
+            web.AppRunner(
+                app,
+                handler_cancellation=True,
+                shutdown_timeout=_SHUTDOWN_SECONDS,
+                keepalive_timeout=_IDLE_SECONDS,
+                auto_decompress=False,
+                access_log=None,
+            )
             for app in (public_application(site), local_application(site))
         ]
         self.port = 0

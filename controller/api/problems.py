@@ -5,6 +5,7 @@ A request id, problem+json for errors (RFC 9457), and no surprise left unlogged.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "Problem", "answer_errors", "read_body"]
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_SECONDS = 30
 REQUEST_ID = web.RequestKey("request_id", str)
+_UNREAD = frozenset({408, 413, 415})
+"""Answers before the body has come: what still comes would be taken for the next request."""
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("steward.api")
 
@@ -55,10 +59,14 @@ async def answer_errors(
         except Problem as problem:
             _log.info("request refused", path=request.path, status=problem.status, reason=problem.word)
             response = _answer(problem.status, problem.word, problem.detail)
+            if problem.status in _UNREAD:
+                response.force_close()
         except web.HTTPException as error:
             response = _answer(error.status, _word(error.reason), error.reason, _kept(error))
         except (ProtocolError, ControllerError) as error:
             response = _of_error(request, error)
+        except ConnectionError:  # who asked has gone: aiohttp expects this one
+            raise
         except Exception:  # noqa: BLE001 - one broken request must not end the others
             _log.exception("request failed", path=request.path)
             response = _answer(500, "internal", "the controller could not answer; its log says why")
@@ -67,19 +75,28 @@ async def answer_errors(
     return response
 
 
-async def read_body(request: web.Request) -> bytes:
-    """The body, at most 1 MiB; raises Problem 413 beyond it and 400 for one that breaks off."""
+async def read_body(request: web.Request, *, seconds: float = MAX_BODY_SECONDS) -> bytes:
+    """The body, at most 1 MiB within 30 s.
+
+    Raises Problem 413 beyond the one and 408 beyond the other, 400 for a body that breaks off, and 415 for
+    one that is compressed: no agent of ours does that, and it could unfold without end.
+    """
+    if "Content-Encoding" in request.headers:
+        raise Problem(415, "compressed", "the body must not be compressed")
     if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
         raise Problem(413, "too_large", "the body is over 1 MiB")
     parts, size = [], 0
     try:
-        async for part in request.content.iter_chunked(64 * 1024):
-            size += len(part)
-            if size > MAX_BODY_BYTES:
-                raise Problem(413, "too_large", "the body is over 1 MiB")
-            parts.append(part)
-    except web.PayloadAccessError as error:
-        raise Problem(400, "truncated", "the body broke off") from error
+        async with asyncio.timeout(seconds):
+            async for part in request.content.iter_chunked(64 * 1024):
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise Problem(413, "too_large", "the body is over 1 MiB")
+                parts.append(part)
+    except TimeoutError as error:
+        raise Problem(408, "too_slow", f"the body did not come within {seconds:g} s") from error
+    except (web.PayloadAccessError, web.RequestPayloadError) as error:
+        raise Problem(400, "truncated", "the body breaks off") from error
     return b"".join(parts)
 
 

@@ -94,7 +94,7 @@ class Site:
     clock: Callable[[], float]
     executor: Executor
     ca_certificate: bytes
-    sd_token: str
+    sd_token: str = field(repr=False)
     on_reconcile: list[Callable[[], None]] = field(default_factory=list)
 
     def now(self) -> int:

@@ -27,7 +27,11 @@ __all__ = ["routes"]
 
 _SHOWN_CHANGES = 200
 _SHOWN_ROWS = 12
+_SHOWN_HOSTS = 50
+"""Those with trouble first; a page of thousands would be drawn anew all day."""
 _STALE_SECONDS = 180
+_CALM_SECONDS = 1.0
+"""At most so often is a page told that something changed."""
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -77,6 +81,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
         changed = await site.wakeups.wait("status", ticket, 30)
         ticket = site.wakeups.ticket("status")
         await response.write(b"event: changed\ndata: -\n\n" if changed else b": still here\n\n")
+        await site.wakeups.wait("nobody rings this", 0, _CALM_SECONDS)  # a large fleet changes all the time
     return response
 
 
@@ -105,7 +110,10 @@ def _environment() -> Environment:
 
 def _view(site: Site) -> dict[str, Any]:
     now, situation = site.now(), site.situation
-    hosts = site.store.hosts.listed()
+    hosts = sorted(
+        ((host, _state(host, now)) for host in site.store.hosts.listed()),
+        key=lambda pair: (pair[1] == "up" and pair[0].name in situation.named_hosts, pair[0].name),
+    )
     names = {host.host_id: host.name for host in site.store.hosts.listed(include_revoked=True)}
     try:
         trust_version, trust_note = site.trust.version(), ""
@@ -116,8 +124,12 @@ def _view(site: Site) -> dict[str, Any]:
         "now": now,
         "site": site,
         "situation": situation,
-        "hosts": [(host, _state(host, now)) for host in hosts],
-        "calling": sum(_state(host, now) == "up" for host in hosts),
+        "hosts": hosts[:_SHOWN_HOSTS],
+        "host_count": len(hosts),
+        "hidden_hosts": max(0, len(hosts) - _SHOWN_HOSTS),
+        "unnamed": {host.name for host, _ in hosts if host.name not in situation.named_hosts},
+        "missing": sorted(set(situation.named_hosts.labels) - {host.name for host, _ in hosts}),
+        "calling": sum(state == "up" for _, state in hosts),
         "names": names,
         "changes": situation.plan[:_SHOWN_CHANGES],
         "hidden_changes": max(0, len(situation.plan) - _SHOWN_CHANGES),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli.plan import Config, Output, Printed
-from controller.errors import ControllerError
+from controller.errors import ControllerError, Refused
 
 if TYPE_CHECKING:
     from controller.audit import Checkpoint, Entry, Verified
@@ -21,6 +21,7 @@ __all__ = ["audit"]
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: list, show, verify, export.")
 _REFUSED = 3
+_MAX_CHECKPOINT_BYTES = 256 * 1024
 
 
 @audit.command("list")
@@ -65,8 +66,7 @@ def verify(
 ) -> None:
     """Prove every chain whole. Exit 0: whole, 3: an entry was changed, removed or reordered.
 
-    The first is named.
-
+    The first such entry is named.
     Without --checkpoint, checkpoints in the store itself are used: who can rewrite the store can remove
     those.
 
@@ -117,9 +117,13 @@ def _points(store: Store, key: PublicKey, files: list[Path]) -> list[Checkpoint]
     ]
     for file in files:
         try:
-            points += opened_checkpoint(file.read_bytes(), key)
+            with file.open("rb") as stream:
+                text = stream.read(_MAX_CHECKPOINT_BYTES)
+            points += opened_checkpoint(text.strip(), key)
         except OSError as error:
             raise ControllerError(f"{file} cannot be read: {error.strerror}") from error
+        except Refused as error:
+            raise Refused(f"{file}: {error.message}") from error
     return points
 
 
@@ -129,14 +133,20 @@ def _print(found: dict[str, Verified], output: Output) -> None:
         return
     for name, one in found.items():
         if one.finding is not None:
-            typer.echo(f"{one.finding}")
-        elif one.proven_to < one.count:
-            typer.echo(
-                f"{name}: {one.count} entries, whole; signed up to entry {one.proven_to},"
-                f" from there on a cut tail would not show"
-            )
+            typer.echo(f"{one.finding} ({one.count} entries before it are whole)")
         else:
-            typer.echo(f"{name}: {one.count} entries, whole, and signed to the last")
+            typer.echo(f"{name}: {_sound(one)}")
+
+
+def _sound(one: Verified) -> str:
+    if not one.count:
+        return "no entries, and no checkpoint that has seen any: if there were some, they are gone"
+    if not one.proven_to:
+        return f"{one.count} entries, whole; none is signed yet, so a tail that was cut off would not show"
+    if one.proven_to < one.count:
+        cut = "what was cut off after that would not show"
+        return f"{one.count} entries, whole; signed up to entry {one.proven_to}, {cut}"
+    return f"{one.count} entries, whole, and signed to the last"
 
 
 def _result(one: Verified) -> dict[str, Any]:

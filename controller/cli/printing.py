@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["actor", "open_configuration", "open_store", "print_record", "print_rows", "utc"]
 
+_NEVER_BROKEN = frozenset({"at", "host_id", "id", "name", "seq", "state"})
+"""Columns that people copy from."""
+_WIDTH_OF_A_FILE = 1000
 _INSTANTS = frozenset({"at", "not_before"})
 
 
@@ -66,10 +69,14 @@ def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], out
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name.removesuffix("_at").replace("_", " "))
+        whole = name in _NEVER_BROKEN or name.endswith("_at")
+        table.add_column(name.removesuffix("_at").replace("_", " "), no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(name, row.get(name)) for name in columns))
-    console().print(table)
+    out = console()
+    if not out.is_terminal:
+        out.width = _WIDTH_OF_A_FILE
+    out.print(table)
 
 
 def print_record(record: Mapping[str, object], output: Output) -> None:

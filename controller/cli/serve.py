@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -29,9 +29,11 @@ def serve(config: Config = Path("controller.yaml")) -> None:
       steward serve -c controller.yaml
     """
     from controller.cli.printing import open_configuration
+    from controller.logs import log_to_stderr
     from controller.service import build_service
 
-    _log_to_stderr()
+    log_to_stderr()
+    _take_all_descriptors()
     configuration = open_configuration(config)
 
     async def run() -> None:
@@ -91,19 +93,10 @@ def status(config: Config = Path("controller.yaml")) -> None:
     typer.echo(last)
 
 
-def _log_to_stderr() -> None:
-    import structlog
+def _take_all_descriptors() -> None:
+    """Raise the soft limit of open files to the hard one: each agent that waits is a connection.
 
-    is_terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    The soft one stays at 1,024 for programs that use select(2) (systemd.exec(5), LimitNOFILE); this is none.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

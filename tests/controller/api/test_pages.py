@@ -260,3 +260,15 @@ async def test_a_waiting_host_hears_that_the_policy_names_it_now(site, client, c
 
 async def test_the_network_has_no_operators_door(client):
     assert (await client.post("/local/v1/actions", json={})).status == 404
+
+
+async def test_the_page_tells_who_is_named_and_who_is_not(site, client, clock):
+    await enrolled(site, client, clock)
+    await enrolled(site, client, clock, name="stray-01")
+    site.situation.named_hosts = NamedHosts({"web-01": {}, "absent-01": {}})
+    text = await (await client.get("/")).text()
+    assert text.count("not in the policy") == 1
+    assert text.index("stray-01") < text.index("not in the policy") < text.index("web-01</strong>")
+    assert "not enrolled: absent-01." in text
+    site.situation.named_hosts = BY_ENROLMENT
+    assert "not in the policy" not in await (await client.get("/")).text()

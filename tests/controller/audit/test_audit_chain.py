@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from controller import audit
 from controller.audit import Checkpoint
+from controller.cli.audit import _sound
 from controller.errors import Refused
 from controller.signing import checkpoint_envelope, opened_checkpoint
 from controller.store import Store
@@ -123,6 +124,49 @@ def test_a_log_that_was_written_anew_shows_by_a_checkpoint_alone(original, tmp_p
     found = proof(tmp_path / "s.db", [head_of(original)])
     assert found.finding.seq == COUNT
     assert "rewritten" in found.finding.what
+
+
+def test_two_checkpoints_that_contradict_each_other_are_found_in_any_order(original):
+    """Whoever took the audit key signed a log of their own; an agent still keeps the honest checkpoint."""
+    forged = head_of(original)
+    honest = Checkpoint("demo", forged.seq, "ab" * 32)
+    for points in ([honest, forged], [forged, honest]):
+        found = proof(original, points)
+        assert (found.finding.seq, "rewritten" in found.finding.what) == (COUNT, True)
+
+
+@pytest.mark.parametrize("value", [1.5, 2**60, None, b"\x00\xff"])
+def test_a_value_of_another_type_is_a_change_and_no_crash(original, tmp_path_factory, value):
+    path = tmp_path_factory.mktemp("loose") / "s.db"
+    shutil.copy(original, path)
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE loose AS SELECT * FROM audit_entries")
+        raw.execute("DROP TABLE audit_entries")
+        raw.execute("ALTER TABLE loose RENAME TO audit_entries")
+        raw.execute("UPDATE audit_entries SET at = ? WHERE seq = 3", (value,))
+    raw.close()
+    found = proof(path)
+    assert (found.finding.seq, found.count) == (3, 2)
+
+
+def test_a_log_that_was_emptied_is_no_sound_log(original, tmp_path_factory):
+    path = tampered(original, tmp_path_factory, ("DELETE FROM audit_entries WHERE seq > ?", (0,)))
+    found = proof(path)
+    assert (found.count, found.finding) == (0, None)
+    assert "no entries" in _sound(found)
+    assert proof(path, [head_of(original)]).finding.seq == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "proven", "said"),
+    [
+        pytest.param(5, 0, "none is signed yet", id="unsigned"),
+        pytest.param(5, 3, "signed up to entry 3", id="signed-in-part"),
+        pytest.param(5, 5, "signed to the last", id="signed"),
+    ],
+)
+def test_people_are_told_what_is_proven(count, proven, said):
+    assert said in _sound(audit.Verified(count, "ab" * 32, None, proven))
 
 
 def test_another_chains_checkpoint_proves_nothing_here(original):

@@ -161,18 +161,19 @@ def _apply(
 
 
 def _carried_out(controller: Controller, planned: Planned, term: int, output: Output) -> int:
-    from controller.cli.progress import progress
+    from controller.cli.progress import interruptible, progress
     from controller.cli.rendering import console, print_outcomes
     from controller.plan.change import Result
 
     began = time.monotonic()
     ended: list[Outcome] = []
     try:
-        with progress(len(planned.plan.changes)) as advance:
+        with interruptible() as stop, progress(len(planned.plan.changes)) as advance:
 
             def note(outcomes: Sequence[Outcome]) -> None:
                 ended.extend(outcomes)
                 advance(outcomes)
+                stop()
 
             outcomes = controller.apply(planned, actor=_actor(), term=term, on_outcomes=note)
     except KeyboardInterrupt:

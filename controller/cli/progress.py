@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,12 +14,39 @@ from controller.plan.change import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from controller.plan.change import Outcome
 
-__all__ = ["progress"]
+__all__ = ["interruptible", "progress"]
 
 _STEPS = 5
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Give the function that raises KeyboardInterrupt once Ctrl-C was pressed; call it between changes.
+
+    An interrupt anywhere else could hit the store in the middle of a transaction. A second Ctrl-C does so
+    all the same: it is for when something hangs.
+    """
+    pressed = False
+
+    def press(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+        typer.echo("stopping after the changes under way; Ctrl-C again stops at once", err=True)
+
+    def stop() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -219,7 +219,13 @@ def _agent(stage: Stage, scenery: Scenery) -> None:
     stage.scene("An agent on this very machine: real metrics")
     scenery.write_agent()
     token = _steward(
-        stage, scenery, "host", "enroll", HOST, shown=0, proves="an enrolment token, good once and for an hour"
+        stage,
+        scenery,
+        "host",
+        "enroll",
+        HOST,
+        shown=0,
+        proves="an enrolment token, good once and for an hour",
     )
     token_file = scenery.folder / "agent" / "token"
     token_file.touch(mode=0o600)

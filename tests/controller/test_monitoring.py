@@ -26,7 +26,10 @@ def test_prometheus_finds_agents_through_the_controller_over_verified_tls():
     discovery = agents["http_sd_configs"][0]
     assert discovery["url"] == "https://steward.example.org:8443/sd/prometheus"
     assert discovery["tls_config"] == {"ca_file": "/etc/steward/ca.pem"}
-    assert discovery["authorization"] == {"type": "Bearer", "credentials_file": "/etc/prometheus/steward.token"}
+    assert discovery["authorization"] == {
+        "type": "Bearer",
+        "credentials_file": "/etc/prometheus/steward.token",
+    }
     assert controller["scheme"] == "https"
     assert controller["static_configs"] == [{"targets": ["steward.example.org:8443"]}]
 

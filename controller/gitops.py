@@ -30,6 +30,8 @@ MAX_FILES = 10_000
 _MAX_LISTING_BYTES = 8 * 1024 * 1024
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SAID = 300
+_FOREIGN = "dubious ownership"
+"""What git says of a repository here that belongs to another user (git-config(1), safe.directory)."""
 _LOCKS = ("HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/steward/policy.lock")
 _REF = "refs/steward/policy"
 _LINK = "120000"
@@ -166,7 +168,9 @@ class PolicyRepository:
     ) -> bytes:
         answer = self._run(*arguments, input_=input_, is_outside=is_outside, most=most)
         if answer.returncode != 0:
-            raise GitError(f"git {arguments[0]} failed: {_complaint(answer)}")
+            said = _complaint(answer)
+            hint = "name it by ssh:// or https://, or let our user own it" if _FOREIGN in said else ""
+            raise GitError(f"git {arguments[0]} failed: {said}", hint=hint)
         return answer.out
 
     def _run(self, *arguments: str, most: int, input_: bytes = b"", is_outside: bool = False) -> Ended:

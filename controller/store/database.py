@@ -58,6 +58,9 @@ class Database:
         try:
             if database._version() != SCHEMA_VERSION:
                 database._upgrade()
+        except StoreError:
+            engine.dispose()
+            raise
         except DBAPIError as error:
             engine.dispose()
             raise StoreError(f"the store {_shown(engine)} cannot be used: {error.orig}") from error

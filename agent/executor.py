@@ -180,13 +180,20 @@ class Server:
         self._idle_seconds = idle_seconds
         self._frame_seconds = frame_seconds
         self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, int] = {}
         self._quiet = RateLimit(10.0)
 
+    @property
+    def wakeup_fd(self) -> int:
+        """What makes `serve` return when written to; for signal.set_wakeup_fd."""
+        return self._wake_write
+
     def stop(self) -> None:
         """Make `serve` return; may be called from a signal handler."""
-        os.write(self._wake_write, b"x")
+        with contextlib.suppress(BlockingIOError):  # full: it is awake already
+            os.write(self._wake_write, b"x")
 
     def serve(self) -> None:
         """Accept and answer; returns after `stop` or when idle."""

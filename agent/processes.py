@@ -45,6 +45,9 @@ def run_executor(config: Path, socket: Path | None) -> int:
             users=allowed_users(user),
             idle_seconds=float(settings.executor.idle_seconds) if handed else None,
         )
+        # A signal that reaches another thread, or this one just before select, would wait for the next
+        # connection: the interpreter runs handlers in the main thread only, and only once that wakes.
+        signal.set_wakeup_fd(server.wakeup_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         log("executor listens", socket="from systemd" if handed else str(place))
@@ -52,6 +55,7 @@ def run_executor(config: Path, socket: Path | None) -> int:
             log("agent.yaml allows kinds that this agent cannot do: they are refused", kinds=strange)
         server.serve()
     finally:
+        signal.set_wakeup_fd(-1)
         assembled.close()
     log("executor ended")
     return 0

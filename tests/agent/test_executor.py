@@ -1,5 +1,6 @@
 """The executor as a real process on a real socket: what it runs, what it refuses, what it remembers."""
 
+import ctypes
 import json
 import os
 import resource
@@ -361,3 +362,14 @@ def test_deliver_by_hand_tells_the_receipt(house: House, executor: ExecutorProce
     assert (status, json.loads(said)["reason"]) == (3, "replayed")
     status, said = run(second)
     assert (status, said.splitlines()[0]) == (3, "refused: replayed")
+
+
+def test_sigterm_ends_it_whichever_thread_the_kernel_gives_it_to(house: House) -> None:
+    with ExecutorProcess(house) as executor, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(house.socket))
+        connection.sendall(b"\0\0")  # half a frame keeps its thread alive
+        pid, tasks = executor.process.pid, Path(f"/proc/{executor.process.pid}/task")
+        while not (others := [int(task.name) for task in tasks.iterdir() if int(task.name) != pid]):
+            os.sched_yield()
+        assert ctypes.CDLL(None).tgkill(pid, others[0], signal.SIGTERM) == 0
+        assert executor.process.wait(30) == 0

@@ -68,7 +68,7 @@ def look(
     Example:
       steward look --keycloak https://sso.example.org/realms/acme --keycloak-client-id steward-look \\
         --keycloak-client-secret-file look.secret --proxmox https://pve.example.org:8006 \\
-        --proxmox-token-id steward@pve!look --proxmox-token-file look.token
+        --proxmox-token-id 'steward@pve!look' --proxmox-token-file look.token
     """
     reaching = Reaching(
         keycloak,

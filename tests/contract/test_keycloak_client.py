@@ -337,7 +337,10 @@ class TestLogin:
 
     def test_only_the_given_authority_is_trusted(self, keycloak: RunningKeycloak) -> None:
         access = KeycloakAccess(keycloak.url, username=keycloak.username, password=keycloak.password)
-        with KeycloakReader(access, "master") as client, pytest.raises(Unreachable, match="certificate is not trusted"):
+        with (
+            KeycloakReader(access, "master") as client,
+            pytest.raises(Unreachable, match="certificate is not trusted"),
+        ):
             client.users()
 
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,42 +25,55 @@ if TYPE_CHECKING:
 RECORD = "demo.jsonl"
 FOLDER = ".demo"
 MARK = "made-by-the-demo"
+INTERRUPTED = 130
 
 
 def main() -> int:
-    """0 when every step was what it should be; 1 otherwise."""
+    """0 when every step was what it should be, 1 when one was not, 130 when interrupted before the end."""
     began = time.monotonic()
-    stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, on_signal)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT is ignored in what a shell starts with &
+        signal.signal(number, on_signal)
     scenery = Scenery(folder=_fresh_folder(Path(FOLDER).absolute()), source=Path.cwd())
+    is_whole = False
     with Path(RECORD).open("w", encoding="utf-8") as record:
         stage = Stage(folder=scenery.folder, record=record)
         try:
             act(stage, scenery, real_keycloak=os.environ.get("REAL") == "1")
+            is_whole = True
             stage.console.print(
                 f"\n[green]Every step was what it should be[/] ({time.monotonic() - began:.0f} s)."
             )
             _invite(stage, scenery)
             if os.environ.get("ONCE") != "1":
-                signal.pause()
+                while True:  # not signal.pause: a signal just before it would be waited out
+                    time.sleep(1)
         except (OSError, subprocess.TimeoutExpired) as error:  # URLError among them: a server went away
             stage.note("the demo's own request", 1, "", seconds=0.0, problem=str(error))
-            stage.console.print(f"\n[bold red]The demo failed:[/] {error}", highlight=False)
-            return 1
+            return _failed(stage, str(error))
         except StepFailed as error:
-            stage.console.print(f"\n[bold red]The demo failed:[/] {error}", markup=True, highlight=False)
-            return 1
+            return _failed(stage, str(error))
         except KeyboardInterrupt:
             stage.console.print("\nEnding everything that the demo started.")
+            return 0 if is_whole else INTERRUPTED
         finally:
+            for number in (
+                signal.SIGINT,
+                signal.SIGTERM,
+            ):  # an impatient second Ctrl-C would leave servers behind
+                signal.signal(number, signal.SIG_IGN)
             stage.close()
             shutil.rmtree(scenery.sockets, ignore_errors=True)
     return 0
+
+
+def _failed(stage: Stage, why: str) -> int:
+    stage.console.print("\n[bold red]The demo failed:[/]", end=" ")
+    stage.console.print(why, markup=False, highlight=False)
+    return 1
 
 
 def _fresh_folder(folder: Path) -> Path:

@@ -13,11 +13,28 @@ import pytest
 from tests.end_to_end.playing import assert_whole, left_running, play, steps
 
 
-def test_the_demo_plays_whole_and_leaves_nothing_running(tmp_path: Path):
-    demo = play(tmp_path)
-    output, _ = demo.communicate()
-    assert_whole(demo, output, tmp_path)
+def test_the_demo_plays_whole_stays_up_until_ctrl_c_and_leaves_nothing_running(tmp_path: Path):
+    said: list[str] = []
+    with play(tmp_path, ONCE="") as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            said.append(line)
+            if "Ctrl-C ends everything" in line:
+                demo.send_signal(signal.SIGINT)
+    assert_whole(demo, "".join(said), tmp_path)
     assert left_running(tmp_path) == []
+
+
+def test_a_demo_that_is_interrupted_ends_its_lab_and_says_so_in_its_exit_status(tmp_path: Path):
+    is_sent = False
+    with play(tmp_path) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "steward look" in line and not is_sent:  # printed twice where the signal interrupts the print
+                demo.send_signal(signal.SIGINT)
+                is_sent = True
+    assert demo.returncode == 130
+    assert not (tmp_path / ".demo/lab/lab.json").exists()
 
 
 def test_the_demo_needs_nothing_but_python(tmp_path: Path):

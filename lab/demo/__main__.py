@@ -20,6 +20,7 @@ from lab.demo.scenery import Scenery
 from lab.demo.stage import Stage, StepFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 RECORD = "demo.jsonl"
@@ -33,10 +34,10 @@ def main() -> int:
     began = time.monotonic()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
+        _answer_signals_by(signal.SIG_IGN)  # an impatient second Ctrl-C would leave servers behind
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT is ignored in what a shell starts with &
-        signal.signal(number, on_signal)
+    _answer_signals_by(on_signal)
     scenery = Scenery(folder=_fresh_folder(Path(FOLDER).absolute()), source=Path.cwd())
     is_whole = False
     with Path(RECORD).open("w", encoding="utf-8") as record:
@@ -68,6 +69,12 @@ def main() -> int:
             stage.close()
             shutil.rmtree(scenery.sockets, ignore_errors=True)
     return 0
+
+
+def _answer_signals_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    # Said outright: SIGINT is ignored in what a shell starts in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _failed(stage: Stage, why: str) -> int:

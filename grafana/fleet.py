@@ -248,48 +248,32 @@ def _hosts() -> list[Any]:
 
 
 def _host_table() -> table.Panel:
-    columns = (
-        (f"up{{{HOST}}}", "Up"),
-        (f'1 - avg by (host) (rate(node_cpu_seconds_total{{{HOST},mode="idle"}}[5m]))', "CPU"),
+    columns = (  # one row a host: each query gives one value for each
+        (f"max by (host) (up{{{HOST}}})", "Up", ""),
         (
-            f"max by (host) ({MEMORY_USED})",
-            "Memory",
+            f'1 - avg by (host) (rate(node_cpu_seconds_total{{{HOST},mode="idle"}}[5m]))',
+            "CPU",
+            "percentunit",
         ),
-        (
-            f"max by (host) ({FILE_SYSTEM_USED})",
-            "Fullest disk",
-        ),
-        (f"max by (host) ({BACKUP_AGE})", "Backup age"),
+        (f"max by (host) ({MEMORY_USED})", "Memory", "percentunit"),
+        (f"max by (host) ({FILE_SYSTEM_USED})", "Fullest disk", "percentunit"),
+        (f"max by (host) ({BACKUP_AGE})", "Backup age", "s"),
     )
     panel = table.Panel().title("Hosts").datasource(SOURCE).span(24).height(7)
-    for letter, (expression, _) in zip("ABCDE", columns, strict=True):
-        if expression.startswith("up{"):
-            expression = f"max by (host) ({expression})"  # noqa: PLW2901 - one row a host, like the other columns
+    names = {"host": "Host"}
+    for letter, (expression, name, unit) in zip("ABCDE", columns, strict=True):
         panel = panel.with_target(_query(expression).instant().format(PromQueryFormat.TABLE).ref_id(letter))
-    names = {f"Value #{letter}": name for letter, (_, name) in zip("ABCDE", columns, strict=True)}
-    panel = panel.with_transformation(
-        dashboard_models.DataTransformerConfig(
-            id_val="joinByField", options={"byField": "host", "mode": "outer"}
-        )
-    ).with_transformation(
-        dashboard_models.DataTransformerConfig(
-            id_val="organize",
-            options={
-                "excludeByName": {f"Time {n}": True for n in range(1, 6)} | {"Time": True},
-                "renameByName": names | {"host": "Host"},
-            },
-        )
-    )
-    for name, unit in (
-        ("CPU", "percentunit"),
-        ("Memory", "percentunit"),
-        ("Fullest disk", "percentunit"),
-        ("Backup age", "s"),
-    ):
-        panel = panel.with_override(
-            MatcherConfig(id_val="byName", options=name), [DynamicConfigValue(id_val="unit", value=unit)]
-        )
-    return panel
+        names[f"Value #{letter}"] = name
+        if unit:
+            panel = panel.with_override(
+                MatcherConfig(id_val="byName", options=name), [DynamicConfigValue(id_val="unit", value=unit)]
+            )
+    hidden = {f"Time {number}": True for number in range(1, 6)} | {"Time": True}
+    join = {"byField": "host", "mode": "outer"}
+    organize = {"excludeByName": hidden, "renameByName": names}
+    return panel.with_transformation(
+        dashboard_models.DataTransformerConfig(id_val="joinByField", options=join)
+    ).with_transformation(dashboard_models.DataTransformerConfig(id_val="organize", options=organize))
 
 
 def _gpus() -> list[timeseries.Panel]:

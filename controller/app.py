@@ -80,7 +80,15 @@ class Controller:
 
     def planner(self, policy: Policy) -> Planner:
         """A planner over every system that controller.yaml names; its clients cannot write."""
-        return Planner(self._systems(policy), datetime.fromtimestamp(self._clock(), UTC).date())
+        return Planner(
+            self._systems(policy), datetime.fromtimestamp(self._clock(), UTC), issuer=self._issuer(policy)
+        )
+
+    def _issuer(self, policy: Policy) -> str:
+        settings = self.configuration.keycloak
+        if settings is None or policy.realm is None:
+            return ""
+        return f"{settings.url.rstrip('/')}/realms/{policy.realm.name}"
 
     def plan(self, policy: Policy, targets: Sequence[str] = ()) -> Planned:
         """Observe and plan; the store is read meanwhile."""

@@ -21,7 +21,24 @@ __all__ = ["FORMAT", "SECTIONS", "Gap", "Plan", "Report", "difference", "ordered
 FORMAT = "steward-plan-1"
 """Names the digest's input; a change of its shape changes this word."""
 
-SECTIONS = ("realm", "profile", "roles", "teams", "users", "machines.assigned", "machines.power", "backups")
+SECTIONS = (
+    "realm",
+    "profile",
+    "identity_providers",
+    "roles",
+    "default_roles",
+    "teams",
+    "users",
+    "clients",
+    "pools",
+    "tokens",
+    "machines.assigned",
+    "pools.assigned",
+    "storages.assigned",
+    "nodes.assigned",
+    "machines.power",
+    "backups",
+)
 """The order of creation and update; deletions run through it backwards."""
 
 _EMPTY: Mapping[str, Json] = MappingProxyType({})

@@ -1,8 +1,8 @@
 """The sections about hosts and their backups: hosts, repositories, backups, alerting."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from controller.policy.scalars import (
     AbsolutePath,
@@ -14,6 +14,7 @@ from controller.policy.scalars import (
     TimeOfDay,
     UserName,
 )
+from controller.policy.secret_reference import EnvironmentNames, SecretReference
 from controller.policy.section import Section
 
 __all__ = [
@@ -22,17 +23,14 @@ __all__ = [
     "Backup",
     "BackupSchedule",
     "BackupTargets",
-    "EnvironmentNames",
     "Host",
     "Maintenance",
     "Receiver",
     "Repository",
     "Retention",
     "Route",
-    "SecretReference",
 ]
 
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=128)]
 Interval = Literal["daily", "weekly", "monthly"]
 
 
@@ -52,25 +50,6 @@ class Host(Section):
     accounts: dict[UserName, Account] = Field(default={})
     services: dict[Text, Literal["running", "stopped"]] = Field(default={}, examples=[{"nginx": "running"}])
     backup: Name | None = None
-
-
-class SecretReference(Section):
-    """Where a secret is; the secret itself never stands in a policy."""
-
-    host_file: AbsolutePath | None = None
-    """A file on the host."""
-    host_env: EnvironmentName | None = None
-    """A variable of the agent on the host."""
-    controller_file: AbsolutePath | None = None
-    """A file on the controller, in a folder that controller.yaml allows."""
-    controller_env: EnvironmentName | None = None
-    """A variable of the controller, with a prefix that controller.yaml allows."""
-
-
-class EnvironmentNames(Section):
-    """Names of variables that are handed on without being read here."""
-
-    host_env: tuple[EnvironmentName, ...] = ()
 
 
 class Repository(Section):

@@ -12,6 +12,7 @@ from controller.policy.scalars import (
     RoleName,
     Text,
     TimeOfDay,
+    TokenName,
     UserName,
     Vmid,
 )
@@ -24,11 +25,13 @@ __all__ = [
     "Machine",
     "MachineSet",
     "Match",
+    "Node",
     "Pool",
     "Power",
     "Schedule",
     "ScheduleStart",
     "ScheduleStop",
+    "Stopping",
     "Storage",
 ]
 
@@ -41,6 +44,19 @@ class Assigned(Section):
 
     users: dict[UserName, RoleName] = Field(default={}, examples=[{"jo": "power-user"}])
     teams: dict[Name, RoleName] = Field(default={}, examples=[{"research": "viewer"}])
+    tokens: dict[TokenName, RoleName] = Field(default={}, examples=[{"jo!ci": "viewer"}])
+    """Tokens of `users.*.proxmox_tokens`, as NAME!TOKEN."""
+
+
+class Stopping(Section):
+    """How a machine is stopped."""
+
+    how: Literal["shutdown", "stop"] = "shutdown"
+    """Ask the guest, or pull the plug."""
+    timeout: Duration | None = None
+    """How long the guest has, five minutes where nothing is given."""
+    on_timeout: Literal["leave", "stop"] = "leave"
+    """A guest that does not obey is left running, or stopped."""
 
 
 class Power(Section):
@@ -49,7 +65,9 @@ class Power(Section):
     schedule: Name | None = None
     state: Literal["running", "stopped", "unmanaged"] | None = None
     idle_shutdown: Duration | None = None
-    """Shut down after this long without use."""
+    """Shut down after this long without use of CPU and network."""
+    stop: Stopping = Field(default_factory=Stopping)
+    """How it is stopped by `state` and `idle_shutdown`; a schedule says it itself."""
 
 
 class Machine(Section):
@@ -92,14 +110,29 @@ class MachineSet(Section):
 
 
 class Pool(Section):
-    """A Proxmox pool."""
+    """A Proxmox pool; made where it is missing."""
 
+    cluster: Name | None = None
+    """Needed where controller.yaml names more than one."""
+    comment: Text = ""
     assigned: Assigned = Field(default=Assigned())
+    adopt: bool = False
+    """Take over a pool of this name that exists already."""
 
 
 class Storage(Section):
     """A Proxmox storage."""
 
+    cluster: Name | None = None
+    """Needed where controller.yaml names more than one."""
+    assigned: Assigned = Field(default=Assigned())
+
+
+class Node(Section):
+    """A node of a Proxmox cluster."""
+
+    cluster: Name | None = None
+    """Needed where controller.yaml names more than one."""
     assigned: Assigned = Field(default=Assigned())
 
 
@@ -110,14 +143,11 @@ class ScheduleStart(Section):
     at: TimeOfDay
 
 
-class ScheduleStop(Section):
+class ScheduleStop(Stopping):
     """When and how machines are stopped."""
 
     days: Text = Field(examples=["mon-fri"])
     at: TimeOfDay
-    how: Literal["shutdown", "stop"] = "shutdown"
-    timeout: Duration | None = None
-    on_timeout: Literal["leave", "stop"] = "leave"
 
 
 class Schedule(Section):

@@ -6,11 +6,12 @@ from typing import Final, Literal
 from pydantic import Field, PrivateAttr
 
 from controller.policy.hosts import Alerting, Backup, Host, Repository
-from controller.policy.machines import Calendar, Machine, MachineSet, Pool, Schedule, Storage
+from controller.policy.machines import Calendar, Machine, MachineSet, Node, Pool, Schedule, Storage
 from controller.policy.notes import NotApplied, Overridden
-from controller.policy.people import Client, Realm, Role, Team, User
+from controller.policy.people import Client, Role, Team, User
 from controller.policy.places import Place, Token, key_position, value_position
 from controller.policy.position import SourcePosition
+from controller.policy.realm import Realm
 from controller.policy.scalars import MachineName, Name, RoleName, Text, UserName
 from controller.policy.section import Section
 from controller.policy.settings import Ignore, Limits, Mode, ModeKey, Rules, Unlisted
@@ -35,6 +36,7 @@ SECTIONS: Final = (
     "machine_sets",
     "pools",
     "storages",
+    "nodes",
     "hosts",
     "repositories",
     "backups",
@@ -88,6 +90,8 @@ class Sections(Section):
     """Proxmox pools."""
     storages: dict[Name, Storage] = Field(default={})
     """Proxmox storages."""
+    nodes: dict[Name, Node] = Field(default={})
+    """Proxmox nodes."""
     hosts: dict[Name, Host] = Field(default={})
     """Hosts with an agent."""
     repositories: dict[Name, Repository] = Field(default={})

@@ -1,6 +1,5 @@
-"""The sections about people: realm, roles, teams, users, clients."""
+"""The sections about people: roles, teams, users, clients."""
 
-from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -8,45 +7,22 @@ from pydantic import Field
 from controller.policy.scalars import (
     ApiPermission,
     Day,
-    Duration,
     Email,
     Name,
     PersonName,
     Privilege,
     PublicKey,
-    RealmName,
     RoleName,
     Text,
     UserName,
 )
+from controller.policy.secret_reference import SecretReference
 from controller.policy.section import Section
 
-__all__ = ["BruteForce", "Client", "Realm", "Role", "Team", "User", "UserState"]
+__all__ = ["Client", "FederatedLink", "ProxmoxLogin", "ProxmoxToken", "Role", "Team", "User", "UserState"]
 
 UserState = Literal["active", "disabled", "absent"]
 """`disabled` keeps the account without login, `absent` wants it gone."""
-
-
-class BruteForce(Section):
-    """Protection against guessing passwords."""
-
-    failures: int = Field(default=30, ge=1, le=1_000_000)
-    """Failed logins until the account waits."""
-    lockout: Duration = Field(default_factory=lambda: timedelta(minutes=15))
-    """How long it waits at most."""
-
-
-class Realm(Section):
-    """The Keycloak realm."""
-
-    name: RealmName
-    """The realm's name, as in its address."""
-    display_name: Text = ""
-    """What the login page shows."""
-    brute_force: BruteForce | None = None
-    """Left as it is where it is not given."""
-    default_roles: tuple[RoleName, ...] = ()
-    """For people who come by an identity provider or register themselves."""
 
 
 class Role(Section):
@@ -67,13 +43,37 @@ class Role(Section):
 class Team(Section):
     """People who get the same roles."""
 
+    description: Text = ""
     parent: Name | None = None
-    """The team that this one is part of."""
+    """The team that this one is part of: its members have the roles of both."""
     members: tuple[UserName, ...] = ()
     managers: tuple[UserName, ...] = ()
     """People who may change the members."""
     roles: tuple[RoleName, ...] = ()
     """Roles of everybody in the team."""
+    adopt: bool = False
+    """Take over a group of this name that exists already."""
+
+
+class FederatedLink(Section):
+    """Whom an identity provider knows this person as."""
+
+    id: Text
+    """The provider's own immutable id (the claim `sub`)."""
+    name: Text = ""
+    """The name there, as Keycloak shows it."""
+
+
+class ProxmoxToken(Section):
+    """An API token of this person on every Proxmox where the person has an account.
+
+    It is always separated: it may do what its own assignments give and its user may, nothing more.
+    """
+
+    comment: Text = ""
+    expires: Day | None = None
+    secret: SecretReference
+    """`controller_file`: where the secret is written, once, when the token is made (mode 0600)."""
 
 
 class User(Section):
@@ -81,26 +81,69 @@ class User(Section):
 
     email: Email = Field(default="", examples=["jo@example.org"])
     """Unique over the policy; kept in lower case."""
+    email_verified: bool | None = None
+    """Left as it is where it is not given."""
     first_name: PersonName = ""
     last_name: PersonName = ""
     roles: tuple[RoleName, ...] = ()
     """Roles that the person has everywhere."""
+    teams: tuple[Name, ...] = ()
+    """Teams of the person, beside those that name it as a member."""
     mfa: Literal["required", "optional"] = "optional"
     """`required`: a second factor must be set up at the next login."""
     state: UserState = "active"
     """A name that vanishes from the policy is disabled, and deleted after limits.delete_after."""
     expires: Day | None = None
     """From the day after on, the account is disabled."""
+    invite: bool = False
+    """Send a link by mail when the account is created, as realm.invitation says."""
+    required_actions: tuple[Name, ...] = ()
+    """What the person has to do at the next login, asked for once when the account is created."""
+    links: dict[Name, FederatedLink] = Field(default={}, examples=[{"google": {"id": "1042", "name": "jo"}}])
+    """Accounts at identity providers that are this person."""
+    attributes: dict[Name, Text] = Field(default={}, examples=[{"theme": "dark"}])
+    """Further attributes; the realm's user profile must know them."""
+    proxmox_tokens: dict[Name, ProxmoxToken] = Field(default={})
     ssh_keys: tuple[PublicKey, ...] = ()
     """Public keys for logging in to hosts."""
     adopt: bool = False
     """Take over an account of this name that exists already."""
 
 
-class Client(Section):
-    """A program that people log in to through Keycloak."""
+class ProxmoxLogin(Section):
+    """Proxmox VE logs people in through this client: its OpenID realm is kept as this says.
 
+    The realm's name is that of controller.yaml (`proxmox.NAME.realm`).
+    """
+
+    default: bool = False
+    """The realm that the login page offers first."""
+    comment: Text = ""
+
+
+class Client(Section):
+    """A program that people log in to through Keycloak (OpenID Connect)."""
+
+    name: Text = ""
+    """What the login page calls it."""
+    description: Text = ""
+    enabled: bool = True
     redirect: tuple[Text, ...] = ()
     """Addresses that Keycloak may send people back to."""
+    post_logout: tuple[Text, ...] = ()
+    """Addresses that people may be sent to after they logged out."""
+    web_origins: tuple[Text, ...] = ()
+    """Pages that may use it from a browser (CORS)."""
+    public: bool = False
+    """A program that can keep no secret: without one, with PKCE."""
+    secret: SecretReference | None = None
+    """Where the secret is; without this Keycloak makes one, which is left alone."""
+    service_account: bool = False
+    """It may log in as itself."""
+    direct_grant: bool = False
+    """It may ask for passwords itself."""
     roles_claim: bool = False
-    """Put the person's roles into the token."""
+    """Put the person's roles into the token, as the claim `roles`."""
+    proxmox: ProxmoxLogin | None = None
+    adopt: bool = False
+    """Take over a client of this name that exists already."""

@@ -20,13 +20,15 @@ __all__ = ["REFERENCES", "check_references"]
 _EACH: Final = "*"
 _KEY: Final = "<key>"
 
-_ASSIGNABLE: Final = ("machines", "machine_sets", "pools", "storages")
+_ASSIGNABLE: Final = ("machines", "machine_sets", "pools", "storages", "nodes")
 
 REFERENCES: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
-    (("realm", "default_roles", _EACH), "role", "roles"),
     (("roles", _EACH, "includes", _EACH), "role", "roles"),
     (("users", _EACH, "roles", _EACH), "role", "roles"),
     (("teams", _EACH, "roles", _EACH), "role", "roles"),
+    (("realm", "default_roles", _EACH), "role", "roles"),
+    (("realm", "invitation", "client"), "client", "clients"),
+    (("users", _EACH, "teams", _EACH), "team", "teams"),
     (("teams", _EACH, "parent"), "team", "teams"),
     (("teams", _EACH, "members", _EACH), "user", "users"),
     (("teams", _EACH, "managers", _EACH), "user", "users"),
@@ -34,6 +36,7 @@ REFERENCES: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     *(((section, _EACH, "assigned", "users", _EACH), "role", "roles") for section in _ASSIGNABLE),
     *(((section, _EACH, "assigned", "teams", _KEY), "team", "teams") for section in _ASSIGNABLE),
     *(((section, _EACH, "assigned", "teams", _EACH), "role", "roles") for section in _ASSIGNABLE),
+    *(((section, _EACH, "assigned", "tokens", _EACH), "role", "roles") for section in _ASSIGNABLE),
     *(
         ((section, _EACH, "power", "schedule"), "schedule", "schedules")
         for section in ("machines", "machine_sets")

@@ -31,6 +31,7 @@ __all__ = [
     "RoleName",
     "Text",
     "TimeOfDay",
+    "TokenName",
     "UserName",
     "Vmid",
 ]
@@ -45,6 +46,7 @@ _USER = r"^[a-z0-9]([a-z0-9._@+-]*[a-z0-9])?$"
 _EMAIL = (
     r"^[A-Za-z0-9._%+'-]+@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$"
 )
+_USER_TOKEN_ID = r"^[a-z0-9]([a-z0-9._@+-]*[a-z0-9])?![A-Za-z][A-Za-z0-9._-]+$"
 _PERSON = r"^[^<>&\"$%!#?§;*~/\\|^=\[\]{}()\x00-\x1f\x7f]*$"
 _PRIVILEGE = r"^[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*)+$"
 _API = r"^[a-z][a-z-]*:([a-z][a-z-]*|\*)$"
@@ -59,6 +61,7 @@ _TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 PATTERNS: Final = {
     _NAME: "is not a name: letters, digits and . _ - with a letter or digit at both ends",
     _USER: "is not a user name: lower-case letters, digits and . _ - + @ with a letter or digit at both ends",
+    _USER_TOKEN_ID: "is not a token of a user, as jo!ci",
     _EMAIL: "is not an e-mail address",
     _PERSON: "holds a character that Keycloak refuses in names of people",
     _PRIVILEGE: "is not a Proxmox privilege, as VM.Audit",
@@ -113,6 +116,9 @@ RealmName = Annotated[str, StringConstraints(pattern=_NAME, max_length=36)]
 
 UserName = Annotated[str, StringConstraints(pattern=_USER, max_length=60)]
 """A person: lower case, as Keycloak stores it; ASCII, because Proxmox cannot address anything else."""
+
+TokenName = Annotated[str, StringConstraints(pattern=_USER_TOKEN_ID, max_length=128)]
+"""A token of a person on Proxmox, as jo!ci."""
 
 MachineName = Annotated[str, StringConstraints(pattern=_NAME, max_length=63)]
 """A guest as Proxmox names it."""

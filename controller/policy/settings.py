@@ -23,6 +23,7 @@ ModeKey = Literal[
     "machines.backup",
     "pools",
     "storages",
+    "nodes",
     "hosts",
     "backups",
     "alerting",
@@ -34,6 +35,8 @@ class Ignore(Section):
 
     users: Glob | None = None
     roles: Glob | None = None
+    teams: Glob | None = None
+    clients: Glob | None = None
     machines: Glob | None = None
     fields: tuple[Text, ...] = Field(min_length=1, examples=[["attributes.theme"]])
 
@@ -65,5 +68,11 @@ class Limits(Section):
     max_deletes: MaxDeletes = Field(default=MaxDeletes())
     delete_after: Duration | None = None
     """How long a name that vanished stays disabled before it is deleted."""
+    sections: dict[ModeKey, MaxDeletes] = Field(default={}, examples=[{"users": {"count": 3}}])
+    """Tighter limits for single sections."""
+    minimum: dict[Literal["users", "roles", "teams", "grants"], int] = Field(
+        default={}, examples=[{"users": 10}]
+    )
+    """How many must be left at least; a plan that leaves fewer is refused."""
     protected_users: tuple[UserName, ...] = ()
     """Never disabled, never deleted."""

@@ -26,7 +26,7 @@ from controller.resources.resource import Context, Difference, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import date
+    from datetime import datetime
 
     from controller.plan.change import Change
     from controller.policy.model import Policy
@@ -82,10 +82,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes plans from policies; writes nothing and keeps nothing. `today` is the date (UTC) of the pass."""
+    """Makes plans from policies; writes nothing and keeps nothing. `now` is the instant (UTC)."""
 
     systems: Sequence[System]
-    today: date
+    now: datetime
+    issuer: str = ""
 
     def observe(self, policy: Policy) -> dict[str, Sight]:
         """Read every system once, whole. What goes wrong becomes a gap."""
@@ -144,7 +145,8 @@ class Planner:
             system=system.name,
             owner=policy.owner,
             realm=system.realm,
-            today=self.today,
+            now=self.now,
+            issuer=self.issuer,
             role_names=frozenset(policy.roles),
             adopted_roles=frozenset(name for name, role in policy.roles.items() if role.adopt),
             delete_after_days=delete_after_days,

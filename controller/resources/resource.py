@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from controller.plan.change import Change, Outcome
     from controller.plan.plan import Report
@@ -34,7 +34,8 @@ class Context:
     """What a resource may know besides the two sides; fixed once per pass.
 
     `system` is the name in plans (`keycloak`, `proxmox:par1`); `realm` the Keycloak realm, or on Proxmox the
-    realm behind the `@` of a user id; `today` the date (UTC) of the pass; `role_names` the roles that the
+    realm behind the `@` of a user id; `now` the instant of the pass, with UTC as its zone; `issuer` the
+    address of the Keycloak realm as its tokens name it ("" without a Keycloak); `role_names` the roles that the
     policy declares; `only_cluster` says that no other Proxmox is named, so that a machine need not name
     its cluster.
     """
@@ -42,13 +43,19 @@ class Context:
     system: str
     owner: str
     realm: str
-    today: date
+    now: datetime
+    issuer: str = ""
     role_names: frozenset[str] = frozenset()
     adopted_roles: frozenset[str] = frozenset()
     delete_after_days: int = 30
     unlisted: Literal["count", "report", "disable"] = "count"
     unlisted_acls: Literal["count", "report"] = "count"
     only_cluster: bool = True
+
+    @property
+    def today(self) -> date:
+        """The day of the pass, in UTC."""
+        return self.now.date()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -191,7 +191,7 @@ def populate(center):
 
 def test_a_live_server_and_the_lines_of_the_policy(tmp_path):
     policy = parse({"policy.yaml": POLICY}, "")
-    context = Context("proxmox:par1", "prod", "keycloak", date(2026, 1, 1))
+    context = Context("proxmox:par1", "prod", "keycloak", datetime(2026, 1, 1, tzinfo=UTC))
     with proxmox_lab(tmp_path, populate=populate) as lab:
         login = ProxmoxLogin(lab.url, lab.token_id, lab.token_secret, lab.ca_file)
         with ProxmoxReader(login, cluster="par1") as reader:

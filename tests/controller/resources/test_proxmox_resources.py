@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,7 +58,7 @@ class Pass:
     def plan(self, text: str = POLICY) -> Plan:
         policy = parse({"policy.yaml": text.encode()}, "")
         system = System("proxmox:par1", self.lab.url, "keycloak", self.reader, PROXMOX)
-        planner = Planner([system], self.today)
+        planner = Planner([system], datetime.combine(self.today, time(12), UTC))
         limits = replace(DEFAULT_LIMITS, delete_after_days=30)
         return planner.compare(policy, planner.observe(policy), Memory(limits, lambda *_: self.known))
 

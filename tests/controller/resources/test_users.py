@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,12 @@ from controller.plan.change import Operation
 from controller.resources.resource import Context
 from controller.resources.users import SeenUsers, User, diff
 
-TODAY = date(2026, 5, 1)
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROLES = frozenset({"viewer", "operator"})
 
 
 def context(**more) -> Context:
-    return Context("keycloak", "prod", "acme", TODAY, role_names=ROLES, delete_after_days=30, **more)
+    return Context("keycloak", "prod", "acme", NOW, role_names=ROLES, delete_after_days=30, **more)
 
 
 def seen(**fields) -> User:

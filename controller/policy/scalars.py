@@ -46,7 +46,7 @@ _USER = r"^[a-z0-9]([a-z0-9._@+-]*[a-z0-9])?$"
 _EMAIL = (
     r"^[A-Za-z0-9._%+'-]+@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$"
 )
-_USER_TOKEN_ID = r"^[a-z0-9]([a-z0-9._@+-]*[a-z0-9])?![A-Za-z][A-Za-z0-9._-]+$"
+_OWNED = r"^[a-z0-9]([a-z0-9._@+-]*[a-z0-9])?![A-Za-z][A-Za-z0-9._-]+$"
 _PERSON = r"^[^<>&\"$%!#?§;*~/\\|^=\[\]{}()\x00-\x1f\x7f]*$"
 _PRIVILEGE = r"^[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*)+$"
 _API = r"^[a-z][a-z-]*:([a-z][a-z-]*|\*)$"
@@ -61,7 +61,7 @@ _TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 PATTERNS: Final = {
     _NAME: "is not a name: letters, digits and . _ - with a letter or digit at both ends",
     _USER: "is not a user name: lower-case letters, digits and . _ - + @ with a letter or digit at both ends",
-    _USER_TOKEN_ID: "is not a token of a user, as jo!ci",
+    _OWNED: "is not a token of a user, as jo!ci",
     _EMAIL: "is not an e-mail address",
     _PERSON: "holds a character that Keycloak refuses in names of people",
     _PRIVILEGE: "is not a Proxmox privilege, as VM.Audit",
@@ -117,7 +117,7 @@ RealmName = Annotated[str, StringConstraints(pattern=_NAME, max_length=36)]
 UserName = Annotated[str, StringConstraints(pattern=_USER, max_length=60)]
 """A person: lower case, as Keycloak stores it; ASCII, because Proxmox cannot address anything else."""
 
-TokenName = Annotated[str, StringConstraints(pattern=_USER_TOKEN_ID, max_length=128)]
+TokenName = Annotated[str, StringConstraints(pattern=_OWNED, max_length=128)]
 """A token of a person on Proxmox, as jo!ci."""
 
 MachineName = Annotated[str, StringConstraints(pattern=_NAME, max_length=63)]

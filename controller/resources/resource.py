@@ -35,9 +35,9 @@ class Context:
 
     `system` is the name in plans (`keycloak`, `proxmox:par1`); `realm` the Keycloak realm, or on Proxmox the
     realm behind the `@` of a user id; `now` the instant of the pass, with UTC as its zone; `issuer` the
-    address of the Keycloak realm as its tokens name it ("" without a Keycloak); `role_names` the roles that the
-    policy declares; `only_cluster` says that no other Proxmox is named, so that a machine need not name
-    its cluster.
+    Keycloak realm's address as its tokens name it ("" without a Keycloak); `role_names` the roles that the
+    policy declares; `only_cluster` says that no other Proxmox is named, so that a machine need not name its
+    cluster.
     """
 
     system: str

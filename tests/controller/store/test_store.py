@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -64,6 +66,19 @@ def test_opening_again_keeps_what_is_there(store, url):
     again = Store.open(url, chain="test")
     assert [run.id for run in again.runs.latest(5)] == [RUN]
     again.close()
+
+
+def test_a_second_opening_in_one_process_leaves_the_first_its_locks(store, url, tmp_path):
+    """Else a process that comes and goes takes the journal for its own, and what is written next is lost."""
+    run_of(store)
+    Store.open(url, chain="test").close()
+    journal = tmp_path / "steward.db-wal"
+    before = journal.stat().st_ino
+    come_and_go = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM runs'); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", come_and_go, str(tmp_path / "steward.db")], check=True)
+    assert journal.stat().st_ino == before
 
 
 def test_a_newer_schema_is_refused(store, url, tmp_path):

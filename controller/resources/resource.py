@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from controller.resources.overrides import Overrides
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
@@ -37,7 +39,7 @@ class Context:
     realm behind the `@` of a user id; `now` the instant of the pass, with UTC as its zone; `issuer` the
     Keycloak realm's address as its tokens name it ("" without a Keycloak); `role_names` the roles that the
     policy declares; `only_cluster` says that no other Proxmox is named, so that a machine need not name its
-    cluster.
+    cluster; `overrides` are those in force at this instant.
     """
 
     system: str
@@ -51,6 +53,7 @@ class Context:
     unlisted: Literal["count", "report", "disable"] = "count"
     unlisted_acls: Literal["count", "report"] = "count"
     only_cluster: bool = True
+    overrides: Overrides = field(default_factory=Overrides)
 
     @property
     def today(self) -> date:

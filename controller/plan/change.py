@@ -13,10 +13,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from controller.policy.position import SourcePosition
 
 __all__ = [
     "Change",
+    "ChangedBy",
     "Fields",
     "Json",
     "Operation",
@@ -67,12 +70,26 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True)
+class ChangedBy:
+    """Who made an object what it is, as the system's record tells: `at` with a zone, `detail` in words."""
+
+    actor: str
+    at: datetime
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """The author as JSON, the instant in ISO 8601."""
+        return {"actor": self.actor, "at": self.at.isoformat(timespec="seconds"), "detail": self.detail}
+
+
+@dataclass(frozen=True)
 class Change:
     """One object's way from `before` to `after`; built by `create`, `update` and `delete`.
 
     `object_id` is the system's immutable id where it has one; `removals` counts what the brakes count, by
     population (`{"users": 1}` for a person who is disabled, `{"grants": 2}` for two roles taken away).
     `title` is what people call the object where its key is the system's own; it stands in no JSON.
+    `changed_by` is who made the object differ, where the system tells.
     """
 
     system: str
@@ -87,6 +104,7 @@ class Change:
     object_id: str = ""
     removals: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     title: str = ""
+    changed_by: ChangedBy | None = None
 
     @property
     def identity(self) -> str:
@@ -112,6 +130,7 @@ class Change:
             "reason": self.reason,
             "source": None if self.source is None else str(self.source),
             "depends_on": list(self.depends_on),
+            "changed_by": None if self.changed_by is None else self.changed_by.to_json(),
         }
 
     def essence(self) -> dict[str, Json]:

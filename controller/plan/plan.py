@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from controller.policy.position import SourcePosition
 
-__all__ = ["FORMAT", "SECTIONS", "Gap", "Plan", "Report", "difference", "ordered", "rank"]
+__all__ = [
+    "FORMAT",
+    "LAST",
+    "SECTIONS",
+    "Gap",
+    "Note",
+    "Plan",
+    "Report",
+    "difference",
+    "ordered",
+    "rank",
+    "stage",
+]
 
 FORMAT = "steward-plan-1"
 """Names the digest's input; a change of its shape changes this word."""
@@ -40,6 +52,11 @@ SECTIONS = (
     "backups",
 )
 """The order of creation and update; deletions run through it backwards."""
+
+LAST = "machines.power"
+"""What comes after everything else: a shutdown may take minutes, and must not hold up a revocation."""
+
+_PLACES = {section: place for place, section in enumerate(SECTIONS)}
 
 _EMPTY: Mapping[str, Json] = MappingProxyType({})
 
@@ -87,11 +104,26 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something that a pass records and that changes nothing: a slot of a schedule that was missed, say.
+
+    `record` is what the store keeps of it.
+    """
+
+    system: str
+    section: str
+    key: str
+    text: str
+    record: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What one pass would do. `changes` stand in the order of execution; altered only by dataclasses.replace.
 
     `instances` names the systems by address, `scope` what was looked at, `limits` the brakes in force, and
-    `populations` how many objects of ours were seen, by `system/section` (the brakes' denominator).
+    `populations` how many objects of ours were seen, by `system/section` (the brakes' denominator). `notes`
+    go into the record of the pass; they stand in no JSON.
     """
 
     owner: str
@@ -102,6 +134,7 @@ class Plan:
     scope: tuple[str, ...] = ()
     limits: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
     populations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[Note, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -145,22 +178,27 @@ class Plan:
 
 def rank(section: str) -> int:
     """The place of a section in the order of execution; sections unknown here come last."""
-    return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS)
+    return _PLACES.get(section, len(SECTIONS))
+
+
+def stage(change: Change) -> tuple[int, int]:
+    """What has the same stage is independent, but for what it says that it needs; lower ones come first."""
+    place = rank(change.section)
+    if change.section == LAST:
+        return (2, place)
+    return (1, -place) if change.operation is Operation.DELETE else (0, place)
 
 
 def ordered(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The order of execution: creations and updates by section, then deletions backwards.
+    """The order of execution: creations and updates by section, then deletions backwards, then power.
 
     Within a section what is needed comes before what needs it; otherwise names decide. So any prefix can be
     carried out by itself.
     """
     depths = _depths(changes)
 
-    def position(change: Change) -> tuple[bool, int, int, str, str, str]:
-        place = rank(change.section)
-        deletes = change.operation is Operation.DELETE
-        depth = depths[change.identity]
-        return (deletes, -place if deletes else place, depth, change.system, change.section, change.key)
+    def position(change: Change) -> tuple[tuple[int, int], int, str, str, str]:
+        return (stage(change), depths[change.identity], change.system, change.section, change.key)
 
     return tuple(sorted(changes, key=position))
 

@@ -1,22 +1,24 @@
 """The writing half of a pass: carry out a plan, change by change, and say of each what became of it.
 
-Stages follow the plan's order (realm, roles, users, assignments; deletions backwards). Within a stage
-independent changes run side by side under the system's own limit; creations that a system takes in one
-request go together. The invariant that makes interruption harmless: a change is written only after
-everything that it depends on was, so any prefix of a plan leaves a world from which planning anew yields
-exactly the rest.
+Stages follow the plan's order (realm, roles, users, assignments; deletions backwards; power). Within a stage
+independent changes run side by side under the system's own limit, each as soon as what it needs has ended;
+those that a system takes in one request go together. The invariant that makes interruption harmless: a
+change is written only after everything that it depends on was, so any prefix of a plan leaves a world from
+which planning anew yields exactly the rest.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from controller.plan.change import Change, Operation, Outcome, Result
-from controller.plan.plan import Plan, ordered, rank
+from controller.plan.plan import Plan, ordered, stage
+from controller.reconcile.readiness import Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,8 +63,8 @@ class Applier:
                 name: stack.enter_context(ThreadPoolExecutor(target.concurrency, thread_name_prefix=name))
                 for name, target in systems.items()
             }
-            for stage in _stages(plan):
-                for outcomes in _run(stage, systems, pools, ended):
+            for changes in _stages(plan):
+                for outcomes in _run(changes, systems, pools, ended):
                     ended.update((outcome.change.identity, outcome) for outcome in outcomes)
                     if on_outcomes is not None:
                         on_outcomes(outcomes)
@@ -70,45 +72,52 @@ class Applier:
 
 
 def _stages(plan: Plan) -> Iterator[list[Change]]:
-    def stage(change: Change) -> tuple[bool, int]:
-        return change.operation is Operation.DELETE, rank(change.section)
-
     for _, changes in groupby(ordered(plan.changes), key=stage):
         yield list(changes)
 
 
 def _run(
-    stage: Sequence[Change],
+    changes: Sequence[Change],
     systems: Mapping[str, Target],
     pools: Mapping[str, ThreadPoolExecutor],
     ended: Mapping[str, Outcome],
 ) -> Iterator[Sequence[Outcome]]:
-    """Waves of a stage: what depends on a change of the same stage waits for the next wave."""
-    waiting = list(stage)
-    while waiting:
-        names = {change.identity for change in waiting}
-        wave = [change for change in waiting if not names & set(change.depends_on)] or waiting
-        skipped = [outcome for change in wave if (outcome := _skipped(change, ended))]
-        if skipped:
-            yield skipped
-        blocked = {outcome.change.identity for outcome in skipped}
-        ready = [change for change in wave if change.identity not in blocked]
-        futures = [
-            pools[system].submit(_isolated, systems[system], batch)
-            for system, batch in _batches(ready, systems)
-        ]
-        yield from _results(futures)
-        begun = {change.identity for change in wave}
-        waiting = [change for change in waiting if change.identity not in begun]
+    """One stage: each change begins as soon as what it needs has ended.
 
-
-def _results(futures: Sequence[Future[Sequence[Outcome]]]) -> Iterator[Sequence[Outcome]]:
+    Whoever iterates puts what is yielded into `ended` before asking for more.
+    """
+    readiness = Readiness(changes)
+    under_way: set[Future[Sequence[Outcome]]] = set()
+    answers: SimpleQueue[Future[Sequence[Outcome]]] = SimpleQueue()
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        while True:
+            taken = readiness.take() or ([] if under_way else readiness.take_all())
+            skipped = [outcome for change in taken if (outcome := _skipped(change, ended))]
+            blocked = {outcome.change.identity for outcome in skipped}
+            ready = [change for change in taken if change.identity not in blocked]
+            for system, batch in _batches(ready, systems):
+                future = pools[system].submit(_isolated, systems[system], batch)
+                under_way.add(future)
+                future.add_done_callback(answers.put)
+            outcomes = skipped or (_answered(answers, under_way) if under_way else [])
+            if not outcomes:
+                return
+            yield outcomes
+            readiness.end(outcome.change for outcome in outcomes)
     finally:
-        for future in futures:
+        for future in under_way:
             future.cancel()
+
+
+def _answered(
+    answers: SimpleQueue[Future[Sequence[Outcome]]], under_way: set[Future[Sequence[Outcome]]]
+) -> list[Outcome]:
+    """What has ended: waits for one, takes what is there besides, so that the record is written at once."""
+    futures = [answers.get()]
+    while not answers.empty():
+        futures.append(answers.get())
+    under_way.difference_update(futures)
+    return [outcome for future in futures for outcome in future.result()]
 
 
 def _skipped(change: Change, ended: Mapping[str, Outcome]) -> Outcome | None:
@@ -122,30 +131,34 @@ def _skipped(change: Change, ended: Mapping[str, Outcome]) -> Outcome | None:
 def _batches(
     changes: Sequence[Change], systems: Mapping[str, Target]
 ) -> Iterator[tuple[str, Sequence[Change]]]:
-    """Creations together where the system takes many in one request, everything else one by one."""
-    together: dict[tuple[str, str], list[Change]] = {}
+    """Changes together where the system takes many of their operation at once, everything else one by one."""
+    together: dict[tuple[str, str, Operation], list[Change]] = {}
     for change in changes:
         resource = systems[change.system].resource(change.section)
-        if change.operation is Operation.CREATE and resource.create_many is not None:
-            together.setdefault((change.system, change.section), []).append(change)
+        if resource.takes_many(change.operation):
+            together.setdefault((change.system, change.section, change.operation), []).append(change)
         else:
             yield change.system, [change]
-    for (system, section), creations in together.items():
+    for (system, section, _), alike in together.items():
         size = systems[system].resource(section).batch
-        for start in range(0, len(creations), size):
-            yield system, creations[start : start + size]
+        for start in range(0, len(alike), size):
+            yield system, alike[start : start + size]
 
 
 def _isolated(target: Target, changes: Sequence[Change]) -> Sequence[Outcome]:
-    """Write one change, or a batch of creations; what nobody foresaw fails these changes alone."""
+    """Write one change, or a batch of them; what nobody foresaw fails these changes alone."""
     resource = target.resource(changes[0].section)
     try:
-        if changes[0].operation is Operation.CREATE and resource.create_many is not None:
-            return resource.create_many(target.writer, changes)
-        return [resource.apply(target.writer, change) for change in changes]
+        if resource.apply_many is not None and resource.takes_many(changes[0].operation):
+            told = resource.apply_many(target.writer, changes)
+        else:
+            told = [resource.apply(target.writer, change) for change in changes]
     except Exception as error:  # noqa: BLE001 - the isolating runner
         reason = f"unexpected {type(error).__name__}: {error}"
         return [Outcome(change, Result.FAILED, reason) for change in changes]
+    by_identity = {outcome.change.identity: outcome for outcome in told}
+    untold = "nothing was said of it, which is a bug: look whether it was written"
+    return [by_identity.get(change.identity) or Outcome(change, Result.UNKNOWN, untold) for change in changes]
 
 
 def settled(outcomes: Sequence[Outcome], fresh: Plan) -> list[Outcome]:

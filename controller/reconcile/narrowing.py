@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from controller.plan.change import Change
+    from controller.plan.plan import Note
     from controller.policy.model import Policy
 
-__all__ = ["aimed", "known_prunes", "only_reported", "unknown_targets", "without_ignored"]
+__all__ = ["aimed", "is_aimed_at", "known_prunes", "only_reported", "unknown_targets", "without_ignored"]
 
 
 def known_prunes(
@@ -92,6 +93,11 @@ def aimed(changes: Sequence[Change], targets: Sequence[str]) -> list[Change]:
             kept[change.identity] = change
             wanted += [by_identity[name] for name in change.depends_on if name in by_identity]
     return list(kept.values())
+
+
+def is_aimed_at(note: Note, targets: Sequence[str]) -> bool:
+    """Whether a note is about what `targets` name; without targets every note is."""
+    return not targets or f"{note.section.partition('.')[0]}/{note.key}" in targets
 
 
 def _hit(change: Change, targets: Sequence[str]) -> bool:

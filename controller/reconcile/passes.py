@@ -103,7 +103,7 @@ def plan_pass(
     """Observe, compare, and ask the brakes."""
     sights = planner.observe(policy)
     memory = remember()
-    plan = planner.compare(policy, sights, memory, targets)
+    plan = planner.with_authors(planner.compare(policy, sights, memory, targets))
     return Planned(policy, plan, sights, memory, refusals(plan, sights, memory.limits))
 
 

@@ -15,8 +15,10 @@ from controller.errors import ControllerError
 from controller.plan.brakes import Limits, Refusal, check
 from controller.plan.plan import Gap, Plan, Report, ordered
 from controller.policy.problems import quoted
+from controller.reconcile.authors import with_authors
 from controller.reconcile.narrowing import (
     aimed,
+    is_aimed_at,
     known_prunes,
     only_reported,
     unknown_targets,
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from controller.plan.change import Change
+    from controller.plan.change import Change, ChangedBy
+    from controller.plan.plan import Note
     from controller.policy.model import Policy
 
 __all__ = ["Memory", "Planner", "Sight", "Standing", "System", "refusals"]
@@ -46,7 +49,9 @@ class Standing:
 class System:
     """One system as planning sees it. `address` names it in the digest; `reader` cannot write.
 
-    `realm` is the Keycloak realm, or on Proxmox the realm behind the `@` of a user id.
+    `realm` is the Keycloak realm, or on Proxmox the realm behind the `@` of a user id. `history`, where the
+    system keeps one, tells by identity who made objects what they are; it raises ControllerError where that
+    cannot be read.
     """
 
     name: str
@@ -56,6 +61,7 @@ class System:
     resources: tuple[Resource, ...]
     standing: Callable[[], Standing] = Standing
     only_cluster: bool = True
+    history: Callable[[Sequence[Change]], Mapping[str, ChangedBy]] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class Planner:
         changes: list[Change] = []
         reported: list[Report] = []
         populations: dict[str, int] = {}
+        notes: list[Note] = []
         for system in self.systems:
             for resource in system.resources:
                 if resource.section not in sights[system.name].observed:
@@ -112,9 +119,10 @@ class Planner:
                 context = self.context(system, policy, memory.limits.delete_after_days or 0)
                 observed = sights[system.name].observed[resource.section]
                 found = resource.diff(observed, resource.desired(policy, context), context)
-                made, notes = _narrowed(resource, found, policy, memory)
+                made, told = _narrowed(resource, found, policy, memory)
                 changes += made
-                reported += notes
+                reported += told
+                notes += [] if _is_reported(resource, policy) else found.notes
                 populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
         _check_targets(targets, changes, policy)
         sections = {resource.section for system in self.systems for resource in system.resources}
@@ -127,7 +135,12 @@ class Planner:
             scope=tuple(sorted(targets or sections)),
             limits=memory.limits.to_json(),
             populations=MappingProxyType(populations),
+            notes=tuple(note for note in notes if is_aimed_at(note, targets)),
         )
+
+    def with_authors(self, plan: Plan) -> Plan:
+        """The plan with who changed what, as far as the systems tell."""
+        return with_authors(plan, self.systems)
 
     def named(self, policy: Policy) -> dict[str, list[str]]:
         """The keys that this policy names, by `system/section`: what later passes may prune."""
@@ -183,9 +196,14 @@ def _narrowed(
     pruned, foreign = known_prunes(found.prunes, memory.known)
     changes = without_ignored([*found.changes, *pruned], policy)
     reported = [*found.reported, *foreign]
-    if policy.modes.get(resource.mode or resource.section) == "report":  # type: ignore[call-overload]
+    if _is_reported(resource, policy):
         return [], reported + only_reported(changes)
     return changes, reported
+
+
+def _is_reported(resource: Resource, policy: Policy) -> bool:
+    mode = policy.modes.get(resource.mode or resource.section)  # type: ignore[call-overload]
+    return bool(mode == "report")
 
 
 def _observe(system: System, context: Context) -> Sight:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
 
-    from controller.plan.change import Change, Outcome
-    from controller.plan.plan import Report
+    from controller.plan.change import Change, Operation, Outcome
+    from controller.plan.plan import Note, Report
 
 __all__ = ["Context", "Difference", "Objects", "Resource", "SystemKind"]
 
@@ -67,21 +67,24 @@ class Difference:
 
     `prunes` are changes that remove what carries our mark and is no longer desired: the planner makes
     them only where our own record or an earlier commit knows the name, and reports a foreign mark
-    otherwise. `populations` counts what of ours was seen, by the names that `Change.removals` uses.
+    otherwise. `populations` counts what of ours was seen, by the names that `Change.removals` uses. `notes`
+    are for the record of the pass and change nothing.
     """
 
     changes: tuple[Change, ...] = ()
     prunes: tuple[Change, ...] = ()
     reported: tuple[Report, ...] = ()
     populations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
 class Resource:
     """One line of the table: a section of one kind of system, by the functions of its module.
 
-    `mode` is the key of the policy's `modes` that governs it, the section itself where empty. `create_many`,
-    where the system can do it, writes several creations in one request of at most `batch`.
+    `mode` is the key of the policy's `modes` that governs it, the section itself where empty. `apply_many`,
+    where the system can do it, writes several changes at once: it gets at most `batch` changes of one of the
+    operations in `many`, none of which needs another, and says of each what became of it.
     """
 
     section: str
@@ -91,5 +94,10 @@ class Resource:
     diff: Callable[[Any, Any, Context], Difference]
     apply: Callable[[Any, Change], Outcome]
     mode: str = ""
-    create_many: Callable[[Any, Sequence[Change]], Sequence[Outcome]] | None = None
+    apply_many: Callable[[Any, Sequence[Change]], Sequence[Outcome]] | None = None
+    many: frozenset[Operation] = frozenset()
     batch: int = 1
+
+    def takes_many(self, operation: Operation) -> bool:
+        """Whether several changes of this operation are written at once."""
+        return self.apply_many is not None and operation in self.many

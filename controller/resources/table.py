@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.plan.change import Operation
 from controller.resources import accounts, profile, realm, roles, users
 from controller.resources.resource import Resource
 
@@ -26,7 +27,8 @@ KEYCLOAK = (
         accounts.observe,
         users.diff,
         accounts.apply,
-        create_many=accounts.create_many,
+        apply_many=accounts.create_many,
+        many=frozenset({Operation.CREATE}),
         batch=accounts.BATCH,
     ),
 )

@@ -24,7 +24,7 @@ from controller.doors import Doors, only_one
 from controller.errors import ControllerError
 from controller.following import Followed
 from controller.named_hosts import NamedHosts
-from controller.schedule import Alarm
+from controller.schedule.alarm import Alarm
 from controller.signing import checkpoint_envelope
 from controller.store import StoreError
 

@@ -145,7 +145,7 @@ def machines_with_sets(policy: Policy, guests: Sequence[ProxmoxGuest], context: 
         values, differing = united(own, [said[one] for one in holding[guest.vmid]], name)
         problems = {**differing, **problems}
         machines[guest.vmid] = _placed(name, guest, values, tuple(holding[guest.vmid]))
-    crowded = _crowded(machines.values()) if policy.rules.one_machine_per_user else ()
+    crowded = [*_crowded(machines.values())] if policy.rules.one_machine_per_user else []
     if problems or crowded:
         raise PolicyErrors([*problems.values(), *crowded])
     return Fleet(

@@ -4,70 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.policy.places import key_position, value_position
-from controller.policy.problems import quoted
+from controller.policy.login_checks import check_login
+from controller.policy.machine_checks import check_machines
+from controller.policy.people_checks import check_people
+from controller.policy.places import value_position
+from controller.policy.readings import found_at
 from controller.policy.references import check_references
+from controller.policy.secret_checks import check_secrets
 
 if TYPE_CHECKING:
     from controller.policy.merge import Merged
 
 __all__ = ["check"]
 
-_BUILT_IN_ROLES: Final = frozenset(("offline_access", "uma_authorization"))
-_TARGETS: Final = ("users", "roles", "machines")
+_TARGETS: Final = ("users", "roles", "teams", "clients", "machines")
 
 
 def check(merged: Merged) -> None:
     """Report everything that is wrong between entries."""
     check_references(merged)
-    _check_emails(merged)
-    _check_vmids(merged)
-    _check_role_names(merged)
-    _check_realm(merged)
+    check_secrets(merged)
+    check_people(merged)
+    check_login(merged)
+    check_machines(merged)
     _check_ignore(merged)
-    _check_power(merged)
-    _check_one_machine(merged)
-
-
-def _check_emails(merged: Merged) -> None:
-    """Keycloak compares addresses in lower case and keeps each once in a realm."""
-    seen: dict[str, str] = {}
-    for name, user in merged.entries("users").items():
-        email = user.get("email") if isinstance(user, dict) else None
-        if not isinstance(email, str) or not email:
-            continue
-        first = seen.setdefault(email.lower(), name)
-        if first != name:
-            where = value_position(merged.place, ("users", first, "email"))
-            message = f"{quoted(email)} is the address of {quoted(first)} already, at {where}"
-            merged.report(value_position(merged.place, ("users", name, "email")), message)
-
-
-def _check_vmids(merged: Merged) -> None:
-    seen: dict[tuple[object, int], str] = {}
-    for name, machine in merged.entries("machines").items():
-        vmid = machine.get("vmid") if isinstance(machine, dict) else None
-        if not isinstance(machine, dict) or not isinstance(vmid, int) or isinstance(vmid, bool):
-            continue
-        cluster = machine.get("cluster")
-        first = seen.setdefault((str(cluster), vmid), name)
-        if first != name:
-            where = value_position(merged.place, ("machines", first, "vmid"))
-            message = f"vmid {vmid} is that of {quoted(first)} already, at {where}"
-            merged.report(value_position(merged.place, ("machines", name, "vmid")), message)
-
-
-def _check_role_names(merged: Merged) -> None:
-    for name in merged.entries("roles"):
-        if name in _BUILT_IN_ROLES or name.startswith("default-roles-"):
-            message = f"{quoted(name)} is a role of Keycloak's own"
-            merged.report(key_position(merged.place, ("roles", name)), message)
-
-
-def _check_realm(merged: Merged) -> None:
-    if merged.entries("realm").get("name") == "master":
-        message = "the master realm holds Keycloak's administrators: no policy manages it"
-        merged.report(value_position(merged.place, ("realm", "name")), message)
+    _check_limits(merged)
 
 
 def _check_ignore(merged: Merged) -> None:
@@ -78,28 +39,11 @@ def _check_ignore(merged: Merged) -> None:
             merged.report(value_position(merged.place, ("ignore", index)), message)
 
 
-def _check_power(merged: Merged) -> None:
-    for section in ("machines", "machine_sets"):
-        for name, machine in merged.entries(section).items():
-            power = machine.get("power") if isinstance(machine, dict) else None
-            if isinstance(power, dict) and "schedule" in power and "state" in power:
-                message = "power has a schedule or a state, not both"
-                merged.report(key_position(merged.place, (section, name, "power", "state")), message)
-
-
-def _check_one_machine(merged: Merged) -> None:
-    if merged.entries("rules").get("one_machine_per_user") is not True:
-        return
-    seen: dict[str, tuple[str, ...]] = {}
-    for name, machine in merged.entries("machines").items():
-        assigned = machine.get("assigned") if isinstance(machine, dict) else None
-        users = assigned.get("users") if isinstance(assigned, dict) else None
-        for user in users if isinstance(users, dict) else ():
-            path = ("machines", name, "assigned", "users", user)
-            first = seen.setdefault(user, path)
-            if first != path:
-                where = key_position(merged.place, first)
-                message = (
-                    f"{quoted(user)} has {quoted(first[1])} already, at {where} (rules.one_machine_per_user)"
-                )
-                merged.report(key_position(merged.place, path), message)
+def _check_limits(merged: Merged) -> None:
+    for at, value in found_at(merged.values, ("limits", "minimum", "*")):
+        if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+            merged.report(value_position(merged.place, at), f"{value} must be at least 0")
+    for at, value in found_at(merged.values, ("limits", "sections", "*")):
+        if value == {}:
+            message = "a limit of nothing: give count, share or both"
+            merged.report(value_position(merged.place, at), message)

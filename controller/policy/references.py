@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from controller.policy.places import Token, Value, key_position, value_position
 from controller.policy.problems import did_you_mean, quoted
+from controller.policy.readings import map_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from controller.policy.merge import Merged
 
@@ -19,6 +20,8 @@ __all__ = ["REFERENCES", "check_references"]
 
 _EACH: Final = "*"
 _KEY: Final = "<key>"
+
+_TOKENS: Final = "users.*.proxmox_tokens"
 
 _ASSIGNABLE: Final = ("machines", "machine_sets", "pools", "storages", "nodes")
 
@@ -29,6 +32,7 @@ REFERENCES: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     (("realm", "default_roles", _EACH), "role", "roles"),
     (("realm", "invitation", "client"), "client", "clients"),
     (("users", _EACH, "teams", _EACH), "team", "teams"),
+    (("users", _EACH, "links", _KEY), "identity provider", "realm.identity_providers"),
     (("teams", _EACH, "parent"), "team", "teams"),
     (("teams", _EACH, "members", _EACH), "user", "users"),
     (("teams", _EACH, "managers", _EACH), "user", "users"),
@@ -36,6 +40,7 @@ REFERENCES: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     *(((section, _EACH, "assigned", "users", _EACH), "role", "roles") for section in _ASSIGNABLE),
     *(((section, _EACH, "assigned", "teams", _KEY), "team", "teams") for section in _ASSIGNABLE),
     *(((section, _EACH, "assigned", "teams", _EACH), "role", "roles") for section in _ASSIGNABLE),
+    *(((section, _EACH, "assigned", "tokens", _KEY), "token", _TOKENS) for section in _ASSIGNABLE),
     *(((section, _EACH, "assigned", "tokens", _EACH), "role", "roles") for section in _ASSIGNABLE),
     *(
         ((section, _EACH, "power", "schedule"), "schedule", "schedules")
@@ -56,21 +61,32 @@ def check_references(merged: Merged) -> None:
     for path, noun, section in REFERENCES:
         known = _names(merged, section)
         for tokens, name in _find(merged.values, path):
-            if name not in known and not merged.may_be_lost(section, name):
+            if name not in known and not _may_be_lost(merged, section, name):
                 on_key = path[-1] == _KEY
                 where = (key_position if on_key else value_position)(merged.place, tokens)
-                merged.report(
-                    where, f"unknown {noun} {quoted(name)}", did_you_mean(name, (*known, *merged.lost))
-                )
+                meant = did_you_mean(name, (*known, *merged.lost))
+                missing = "" if meant else f": {section} has no such entry"
+                merged.report(where, f"unknown {noun} {quoted(name)}{missing}", meant)
     _check_cycles(merged, "roles", "includes")
     _check_cycles(merged, "teams", "parent")
 
 
-def _names(merged: Merged, section: str) -> dict[str, Value]:
-    if section == "alerting.receivers":
-        receivers = merged.entries("alerting").get("receivers")
-        return receivers if isinstance(receivers, dict) else {}
-    return merged.entries(section)
+def _names(merged: Merged, section: str) -> Collection[str]:
+    if section == _TOKENS:
+        return {
+            f"{user}!{token}"
+            for user, entry in merged.entries("users").items()
+            for token in map_of(entry, "proxmox_tokens")
+        }
+    top, _, inner = section.partition(".")
+    return map_of(merged.entries(top), inner) if inner else merged.entries(section)
+
+
+def _may_be_lost(merged: Merged, section: str, name: str) -> bool:
+    """Whether the name may stand in what could not be read; a token may be lost with its user."""
+    if section == _TOKENS:
+        return any(merged.may_be_lost("users", part) for part in name.split("!", 1))
+    return merged.may_be_lost(section.partition(".")[0], name)
 
 
 def _find(

@@ -34,6 +34,7 @@ __all__ = [
     "TokenName",
     "UserName",
     "Vmid",
+    "seconds_of",
 ]
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -74,11 +75,17 @@ PATTERNS: Final = {
 """What to say of a text that does not match its field's pattern."""
 
 
+def seconds_of(text: str) -> int | None:
+    """How long a duration as `15m` is, None for what is no duration."""
+    match = _DURATION.fullmatch(text)
+    return int(match[1]) * _SECONDS[match[2]] if match else None
+
+
 def _duration(value: object) -> object:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
+    seconds = seconds_of(value) if isinstance(value, str) else None
+    if seconds is None:
         raise PydanticCustomError("duration", "is not a duration, as 30s, 15m, 2h, 30d or 8w")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    return timedelta(seconds=seconds)
 
 
 def _percentage(value: object) -> object:

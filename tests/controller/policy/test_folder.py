@@ -105,7 +105,7 @@ REFUSED = {
         },
         [
             "prod/roles.yaml:2:1: not YAML: did not find expected ',' or '}'",
-            'prod/users.yaml:1:31: unknown role "nobody"',
+            'prod/users.yaml:1:31: unknown role "nobody": roles has no such entry',
         ],
     ),
 }

@@ -48,8 +48,8 @@ RULES = {
     "Keycloak's own roles": (
         "roles: {offline_access: {}, default-roles-acme: {}}\n",
         [
-            'policy.yaml:3:9: "offline_access" is a role of Keycloak\'s own',
-            'policy.yaml:3:29: "default-roles-acme" is a role of Keycloak\'s own',
+            'policy.yaml:3:9: "offline_access" is a role of Keycloak\'s own: take another name',
+            'policy.yaml:3:29: "default-roles-acme" is a role of Keycloak\'s own: take another name',
         ],
     ),
     "the administrators' realm": (
@@ -58,10 +58,13 @@ RULES = {
     ),
     "ignore without a section": (
         "ignore: [{fields: [email]}]\n",
-        ["policy.yaml:3:10: ignore names exactly one of users, roles, machines"],
+        ["policy.yaml:3:10: ignore names exactly one of users, roles, teams, clients, machines"],
     ),
     "power by two rules": (
-        "schedules: {s: {time_zone: UTC}}\nmachines: {m: {power: {schedule: s, state: running}}}\n",
+        """\
+schedules: {s: {time_zone: UTC, start: {days: mon, at: "07:00"}}}
+machines: {m: {power: {schedule: s, state: running}}}
+""",
         ["policy.yaml:4:37: power has a schedule or a state, not both"],
     ),
     "one number, two machines": (
@@ -96,13 +99,13 @@ machines: {m: {backup: x, assigned: {teams: {x: x}}}}
 hosts: {h: {machine: x, accounts: {x: {}}}}
 """,
         [
-            'policy.yaml:3:23: unknown user "x"',
-            'policy.yaml:3:35: unknown role "x"',
-            'policy.yaml:4:24: unknown backup "x"',
-            'policy.yaml:4:46: unknown team "x"',
-            'policy.yaml:4:49: unknown role "x"',
-            'policy.yaml:5:22: unknown machine "x"',
-            'policy.yaml:5:36: unknown user "x"',
+            'policy.yaml:3:23: unknown user "x": users has no such entry',
+            'policy.yaml:3:35: unknown role "x": roles has no such entry',
+            'policy.yaml:4:24: unknown backup "x": backups has no such entry',
+            'policy.yaml:4:46: unknown team "x": teams has no such entry',
+            'policy.yaml:4:49: unknown role "x": roles has no such entry',
+            'policy.yaml:5:22: unknown machine "x": machines has no such entry',
+            'policy.yaml:5:36: unknown user "x": users has no such entry',
         ],
     ),
 }

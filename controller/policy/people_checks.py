@@ -1,0 +1,102 @@
+"""Rules of people: names and addresses that are unique and possible, and what an account needs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from controller.policy.places import key_position, value_position
+from controller.policy.problems import quoted
+from controller.policy.readings import entries_of, map_of, text_of
+
+if TYPE_CHECKING:
+    from controller.policy.merge import Merged
+    from controller.policy.places import Value
+    from controller.policy.readings import Path
+
+__all__ = ["check_people"]
+
+_BUILT_IN_ROLES: Final = frozenset(("offline_access", "uma_authorization"))
+_TOKEN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]+")
+"""Proxmox names tokens as it names realms (pve-access-control, PVE::AccessControl)."""
+
+_SERVICE_ACCOUNTS: Final = "service-account-"
+_OUR_ATTRIBUTES: Final = "steward."
+_FIELDS: Final = {
+    "username": "the entry's own name",
+    "email": "email",
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "first_name": "first_name",
+    "last_name": "last_name",
+}
+"""What Keycloak keeps beside the attributes, and the field of the policy for it."""
+
+_LONGEST_GROUP: Final = 56
+"""Team `x` is the group `steward-x` on Proxmox; the same room as roles have."""
+
+
+def check_people(merged: Merged) -> None:
+    """Report what is wrong with roles, teams and users."""
+    _check_role_names(merged)
+    _check_team_names(merged)
+    _check_emails(merged)
+    for path, user in entries_of(merged, "users"):
+        _check_user(merged, path, user)
+
+
+def _check_role_names(merged: Merged) -> None:
+    for name in merged.entries("roles"):
+        if name in _BUILT_IN_ROLES or name.startswith("default-roles-"):
+            message = f"{quoted(name)} is a role of Keycloak's own: take another name"
+            merged.report(key_position(merged.place, ("roles", name)), message)
+
+
+def _check_team_names(merged: Merged) -> None:
+    """Keycloak and Proxmox tell names in capitals apart; people, and some databases, do not."""
+    seen: dict[str, str] = {}
+    for name in merged.entries("teams"):
+        where = key_position(merged.place, ("teams", name))
+        if len(name) > _LONGEST_GROUP:
+            message = (
+                f"{quoted(name)} is longer than {_LONGEST_GROUP} characters, what Proxmox's groups allow"
+            )
+            merged.report(where, message)
+        first = seen.setdefault(name.lower(), name)
+        if first != name:
+            there = key_position(merged.place, ("teams", first))
+            merged.report(where, f"{quoted(name)} differs from {quoted(first)} only in capitals, at {there}")
+
+
+def _check_emails(merged: Merged) -> None:
+    """Keycloak compares addresses in lower case and keeps each once in a realm."""
+    seen: dict[str, str] = {}
+    for name, user in merged.entries("users").items():
+        email = text_of(user, "email")
+        if not email:
+            continue
+        first = seen.setdefault(email.lower(), name)
+        if first != name:
+            where = value_position(merged.place, ("users", first, "email"))
+            message = f"{quoted(email)} is the address of {quoted(first)} already, at {where}"
+            merged.report(value_position(merged.place, ("users", name, "email")), message)
+
+
+def _check_user(merged: Merged, path: Path, user: dict[str, Value]) -> None:
+    if str(path[1]).startswith(_SERVICE_ACCOUNTS):
+        message = f"{quoted(path[1])} is the account of a client: say service_account there"
+        merged.report(key_position(merged.place, path), message)
+    for name, why in (("invite", "an invitation goes"), ("email_verified", "what is verified is")):
+        if user.get(name) is True and not text_of(user, "email"):
+            message = f"{why} to an e-mail address" if name == "invite" else f"{why} an e-mail address"
+            merged.report(key_position(merged.place, (*path, name)), f"{message}: give email")
+    for name in map_of(user, "attributes"):
+        where = key_position(merged.place, (*path, "attributes", name))
+        if name in _FIELDS:
+            merged.report(where, f"{quoted(name)} is no attribute: say {_FIELDS[name]}")
+        elif name.startswith(_OUR_ATTRIBUTES):
+            merged.report(where, f"{quoted(name)}: attributes named {_OUR_ATTRIBUTES}* are kept by us")
+    for name in map_of(user, "proxmox_tokens"):
+        if not _TOKEN_NAME.fullmatch(name):
+            message = f"{quoted(name)} can be no token of Proxmox: a letter first, at least two characters"
+            merged.report(key_position(merged.place, (*path, "proxmox_tokens", name)), message)

@@ -1,4 +1,4 @@
-"""What the controller remembers: the lease, runs and outcomes, hosts, actions, receipts and the audit log.
+"""What the controller remembers: the lease, passes, hosts, actions, receipts, overrides, power, the audit.
 
 Synchronous and safe to call from several threads; a service on an event loop calls it through a thread.
 Every change to it and the audit entry that tells of it are one transaction. No decision is made here.
@@ -15,6 +15,8 @@ from controller.store.database import Database, StoreError
 from controller.store.entries import AuditLog, Journal
 from controller.store.hosts import EnrolmentRefused, Host, Hosts, NewHost, NoSuchHost, Poll
 from controller.store.leases import Lease, LeaseHeld, LeaseLost, Leases
+from controller.store.overrides import Overrides, StoredOverride
+from controller.store.power import IdleReadings, PowerSlots
 from controller.store.receipts import Filed, ReceiptForked, Receipts, StoredReceipt, VerifiedReceipt
 from controller.store.runs import Outcomes, Run, Runs, StoredOutcome
 
@@ -38,6 +40,7 @@ __all__ = [
     "StoreError",
     "StoredAction",
     "StoredOutcome",
+    "StoredOverride",
     "StoredReceipt",
     "VerifiedReceipt",
 ]
@@ -60,6 +63,9 @@ class Store:
         self.actions = Actions(database, journal)
         self.receipts = Receipts(database, journal)
         self.commits = Commits(database, journal)
+        self.overrides = Overrides(database, journal)
+        self.power_slots = PowerSlots(database, journal)
+        self.idle_readings = IdleReadings(database)
 
     @classmethod
     def open(cls, url: str, *, chain: str = "steward", clock: Callable[[], float] = time.time) -> Store:

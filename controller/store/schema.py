@@ -6,6 +6,7 @@ The migrations build the same tables; a test compares the two, so that neither c
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -175,4 +176,46 @@ checkpoints = Table(
     Column("head", String(64), nullable=False),
     Column("at", Integer, nullable=False),
     Column("envelope", Text, nullable=False),
+)
+
+overrides = Table(
+    "overrides",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+    Column("ended_at", Integer),
+    Column("ended_by", String(255), nullable=False),
+    Index("ix_overrides_object", "kind", "name"),
+)
+
+power_slots = Table(
+    "power_slots",
+    METADATA,
+    Column("system", String(128), primary_key=True),
+    Column("machine", String(255), primary_key=True),
+    Column("due_at", Integer, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("claimed_at", Integer),
+    Column("ended_at", Integer),
+    Column("upid", String(255), nullable=False),
+)
+
+power_idle = Table(
+    "power_idle",
+    METADATA,
+    Column("system", String(128), primary_key=True),
+    Column("machine", String(255), primary_key=True),
+    Column("vmid", Integer, nullable=False),
+    Column("seen_at", Integer, nullable=False),
+    Column("uptime_seconds", Integer, nullable=False),
+    Column("net_bytes", BigInteger, nullable=False),
+    Column("idle_since", Integer),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -35,11 +36,13 @@ def validate(
     from controller.policy.folder import load
     from controller.policy.problems import PolicyErrors
 
+    gc.disable()  # a short life and no cycles: collecting would only walk over everything that was read
     try:
         policy = load(folder)
     except PolicyErrors as errors:
         _print_errors(errors, output)
         raise typer.Exit(1) from None
+    gc.freeze()
     if output is Output.JSON:
         typer.echo(json.dumps(_as_json(policy), indent=2))
     else:

@@ -59,15 +59,15 @@ def parse(files: Mapping[str, bytes], root: str, *, prefix: str = "") -> Policy:
         of_files, merged.problems = merged.problems, []
         _check_owner(merged, settings, document=reading.settings)
         check(merged)
-    found = _one_per_place(reading.secrets, reading.problems, of_files, problems, merged.problems)
-    if found or policy is None:
-        raise PolicyErrors(found)
-    policy._place = merged.place  # noqa: SLF001 - private to everybody but the parser
-    policy._files = tuple(sorted(prefix + name for name in reading.used))  # noqa: SLF001
-    policy._digest = _digest(files, root, reading.used)  # noqa: SLF001
-    policy._not_applied = not_applied(merged)  # noqa: SLF001
-    policy._overridden = tuple(sorted(merged.overridden))  # noqa: SLF001
-    return policy
+        found = _one_per_place(reading.secrets, reading.problems, of_files, problems, merged.problems)
+        if found or policy is None:
+            raise PolicyErrors(found)
+        policy._place = merged.place  # noqa: SLF001 - private to everybody but the parser
+        policy._files = tuple(sorted(prefix + name for name in reading.used))  # noqa: SLF001
+        policy._digest = _digest(files, root, reading.used)  # noqa: SLF001
+        policy._not_applied = not_applied(merged)  # noqa: SLF001
+        policy._overridden = tuple(sorted(merged.overridden))  # noqa: SLF001
+        return policy
 
 
 def _require_one_environment(files: Mapping[str, bytes], root: str, prefix: str) -> None:

@@ -42,13 +42,22 @@ _SECRET_KEY_IN_TEXT: Final = re.compile(
 
 def find_secrets(document: Document, text: str) -> list[Problem]:
     """A problem for each value of `document` that looks like a secret; `text` is the file's content."""
-    if not (_LOOKS_SECRET.search(text) or _SECRET_KEY_IN_TEXT.search(text)):
+    looks = _LOOKS_SECRET.search(text) is not None
+    if not looks and not _SECRET_KEY_IN_TEXT.search(text):
         return []
     return [
         Problem(value_position(document.place, path), _message(path))
-        for path, value in _texts(document.value, ())
-        if _LOOKS_SECRET.search(value) or (path and _names_secret(path[-1]) and value)
+        for path, value, is_named in _texts(document.value, (), _Names())
+        if (is_named and value) or (looks and _LOOKS_SECRET.search(value))
     ]
+
+
+class _Names(dict[Token, bool]):
+    """Which keys name secrets; the same few keys come again and again."""
+
+    def __missing__(self, key: Token) -> bool:
+        self[key] = found = _names_secret(key)
+        return found
 
 
 def _message(path: tuple[Token, ...]) -> str:
@@ -64,12 +73,16 @@ def _names_secret(token: Token) -> bool:
     return isinstance(token, str) and _SECRET_KEY.match(token) is not None
 
 
-def _texts(value: Value, path: tuple[Token, ...]) -> Iterator[tuple[tuple[Token, ...], str]]:
+def _texts(
+    value: Value, path: tuple[Token, ...], names: _Names, *, is_named: bool = False
+) -> Iterator[tuple[tuple[Token, ...], str, bool]]:
+    """Path and text of each text, and whether its key names a secret."""
     if isinstance(value, str):
-        yield path, value
+        yield path, value, is_named
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _texts(item, (*path, key))
+            if isinstance(item, str | dict | tuple):
+                yield from _texts(item, (*path, key), names, is_named=names[key])
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
+            yield from _texts(item, (*path, index), names)

@@ -1,4 +1,4 @@
-"""What the controller remembers of machines' power: words that resources and the store share.
+"""Power of machines as values: what Proxmox VE tells of it and what the controller remembers.
 
 Times are seconds since 1970-01-01 UTC. Nothing here does IO.
 """
@@ -8,12 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["IdleRecord", "PowerMemory", "SlotName", "SlotRecord", "SlotState"]
+__all__ = [
+    "GuestAddress",
+    "GuestState",
+    "IdleRecord",
+    "PowerMemory",
+    "ProxmoxTask",
+    "SlotName",
+    "SlotRecord",
+    "SlotState",
+]
 
 
 class SlotState(StrEnum):
@@ -81,3 +90,52 @@ class PowerMemory:
 
     slots: Mapping[tuple[str, str], SlotRecord] = field(default_factory=lambda: MappingProxyType({}))
     idle: Mapping[tuple[str, str], IdleRecord] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class GuestAddress:
+    """Where Proxmox VE has a guest just now."""
+
+    node: str
+    kind: Literal["qemu", "lxc"]
+    vmid: int
+
+
+@dataclass(frozen=True)
+class GuestState:
+    """What a guest does now: `status` is running or stopped; a paused one is running.
+
+    Of an `is_managed` guest the high availability manager carries out wishes, some time after they are filed.
+    """
+
+    status: str
+    lock: str = ""
+    is_managed: bool = False
+    is_template: bool = False
+
+
+@dataclass(frozen=True)
+class ProxmoxTask:
+    """A task; `exit_status` is "" while it runs, then OK, WARNINGS: n, or what went wrong on one line.
+
+    `user` is name@realm, or name@realm!token.
+    """
+
+    upid: str
+    node: str
+    type: str
+    subject: str
+    user: str
+    started_at: int
+    ended_at: int | None = None
+    exit_status: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.ended_at is None and not self.exit_status
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it ended well; with warnings is well."""
+        return self.exit_status == "OK" or self.exit_status.startswith("WARNINGS: ")

@@ -166,7 +166,7 @@ class ProxmoxGuest:
     """A guest as the cluster list shows it.
 
     On a dead node `status` is unknown and `name` is "". The list is up to 10 s old, so it does not confirm a
-    power action.
+    power action. `cpu_ratio` is of all its processors, `net_bytes` what it received and sent since it began.
     """
 
     vmid: int
@@ -180,6 +180,8 @@ class ProxmoxGuest:
     lock: str = ""
     ha_state: str = ""
     uptime_seconds: int = 0
+    cpu_ratio: float = 0.0
+    net_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

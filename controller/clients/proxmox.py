@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from controller.clients.proxmox_connection import MAX_CONNECTIONS, ProxmoxConnection, ProxmoxLogin
+from controller.clients.proxmox_power import PowerReader, PowerSwitch
 from controller.clients.proxmox_wire import (
     BackupJobRow,
     EntryRow,
@@ -57,6 +58,8 @@ class ProxmoxReader:
         self._login = login
         self._system = f"proxmox:{cluster}" if cluster else "proxmox"
         self._connection = ProxmoxConnection(login)
+        self.power = PowerReader(self._connection)
+        """Tasks, and what single guests do now."""
         self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="proxmox")
 
     def __enter__(self) -> Self:
@@ -157,6 +160,11 @@ def _results(running: Iterable[Any]) -> list[Any]:
 
 class ProxmoxWriter(ProxmoxReader):
     """Reads and alters one cluster. A write is sent once; `OutcomeUnknown` where no answer came."""
+
+    def __init__(self, login: ProxmoxLogin, *, cluster: str = "") -> None:
+        super().__init__(login, cluster=cluster)
+        self.switch = PowerSwitch(self._connection)
+        """Starts and stops guests."""
 
     def create_role(self, role: ProxmoxRole) -> None:
         """Create a role. Raises `Conflict` where the name is taken."""

@@ -165,6 +165,9 @@ class ResourceRow(msgspec.Struct):
     lock: str = ""
     hastate: str = ""
     uptime: int = 0
+    cpu: float = 0.0
+    netin: int = 0
+    netout: int = 0
     storage: str = ""
     shared: bool = False
 
@@ -182,6 +185,8 @@ class ResourceRow(msgspec.Struct):
             lock=self.lock,
             ha_state=self.hastate,
             uptime_seconds=self.uptime,
+            cpu_ratio=self.cpu,
+            net_bytes=self.netin + self.netout,
         )
 
 

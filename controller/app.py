@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError, Refused
-from controller.plan.brakes import DEFAULT_LIMITS, strictest
+from controller.plan.limits import DEFAULT_LIMITS
 from controller.plan.plan import Gap, Report
-from controller.reconcile.limits import limits_of
+from controller.reconcile.limits import FLOOR, POLICY, limits_of
 from controller.reconcile.planner import Planner, Standing, System
 from controller.resources.proxmox_machines import check_clusters
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from controller.clients.keycloak_connection import KeycloakAccess
     from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
     from controller.config import Configuration, Keycloak, Proxmox
-    from controller.plan.brakes import Limits
     from controller.plan.change import Outcome
+    from controller.plan.limits import Limits
     from controller.plan.plan import Plan
     from controller.policy.model import Policy
     from controller.reconcile.applier import Applier, Target
@@ -121,13 +121,15 @@ class Controller:
         from controller.reconcile.memory import remember
 
         store = self.store() if self._has_store() else None
-        return remember(store, floor=self.floor(), given=limits_of(policy.limits))
+        return remember(store, floor=self.floor(), given=limits_of(policy.limits, POLICY))
 
     def floor(self) -> Limits:
         """The brakes that no policy loosens."""
-        given = limits_of(self.configuration.limits)
-        is_silent = given.count is None and given.share is None
-        return strictest([given, DEFAULT_LIMITS]) if is_silent else given
+        given, default = limits_of(self.configuration.limits, FLOOR), DEFAULT_LIMITS
+        if given.count is None and given.share is None:
+            given = replace(given, count=default.count, share=default.share)
+        is_silent = given.delete_after_days is None
+        return replace(given, delete_after_days=default.delete_after_days) if is_silent else given
 
     def applier(self, policy: Policy) -> Applier:
         """An applier with clients that write."""

@@ -19,9 +19,10 @@ from controller.policy.document import MAX_FILE_BYTES, read_document
 from controller.policy.places import Token, key_position, value_position
 from controller.policy.problems import did_you_mean, quoted
 from controller.policy.scalar_schema import resolve
-from controller.policy.scalars import Duration, Name, Text, UserName
+from controller.policy.scalars import Duration, Name, Text
 from controller.policy.section import Section
-from controller.policy.settings import MaxDeletes
+from controller.policy.settings import Limits
+from controller.secret_sources import Destination, Reference, SecretSource, SecretSources
 
 __all__ = ["Configuration", "ConfigurationError", "GitPolicy", "Keycloak", "Proxmox"]
 
@@ -88,12 +89,26 @@ class Proxmox(Section):
     """The realm that people log in through there: `jo@keycloak`."""
 
 
-class Floor(Section):
+class Floor(Limits):
     """Brakes that no policy loosens."""
 
-    max_deletes: MaxDeletes = MaxDeletes()
-    delete_after: Duration | None = None
-    protected_users: tuple[UserName, ...] = ()
+
+class Secrets(Section):
+    """Secrets that policies may refer to, and what for: files of one folder, or variables of one prefix."""
+
+    files: Text = Field(default="", examples=["/etc/steward/secrets"])
+    """A folder; files in it and below."""
+    env: Text = Field(default="", examples=["STEWARD_SECRET_"])
+    """A prefix of variables, with `_` at its end."""
+    destinations: tuple[Destination, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if bool(self.files) == bool(self.env):
+            raise ValueError("needs either files or env")
+        if self.env and not self.env.endswith("_"):
+            raise ValueError("env is a prefix of variables and ends in _, as STEWARD_SECRET_")
+        return self
 
 
 class Reconcile(Section):
@@ -119,10 +134,13 @@ class Configuration(Section):
     proxmox: dict[Name, Proxmox] = Field(default={})
     limits: Floor = Floor()
     reconcile: Reconcile = Reconcile()
+    secrets: tuple[Secrets, ...] = ()
+    """Which secrets policies may refer to; none where empty."""
     sd_token_file: Text = ""
     """The token that Prometheus shows for /sd/prometheus and /metrics."""
 
     _folder: Path = PrivateAttr(default=Path())
+    _environ: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, environ: Mapping[str, str]) -> Self:
@@ -142,7 +160,7 @@ class Configuration(Section):
             raise ConfigurationError("\n".join([*overlay.complaints, *lines])) from None
         if overlay.complaints:
             raise ConfigurationError("\n".join(overlay.complaints))
-        made._folder = path.resolve().parent  # noqa: SLF001 - a constructor of this class
+        made._folder, made._environ = path.resolve().parent, environ  # noqa: SLF001 - a constructor
         return made
 
     @classmethod
@@ -173,6 +191,18 @@ class Configuration(Section):
         if b"-----BEGIN CERTIFICATE-----" not in text:
             raise ConfigurationError(f"ca_file {path} holds no certificate", hint="it is a PEM file")
         return path
+
+    def secret_sources(self) -> SecretSources:
+        """Where references of a policy may lead; folders that are relative start from this file's."""
+        sources = [
+            SecretSource(str(self.file(one.files)) if one.files else "", one.env, frozenset(one.destinations))
+            for one in self.secrets
+        ]
+        return SecretSources(sources, self._environ)
+
+    def resolve(self, reference: Reference, destination: Destination) -> str:
+        """The secret that a policy refers to, for one destination. Raises Refused, ControllerError."""
+        return self.secret_sources().read(reference, destination)
 
     @property
     def store_url(self) -> str:

@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lab.keycloak.real import RunningKeycloak, running_keycloak
 from lab.keycloak.server import application
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from controller.clients.keycloak_writer import KeycloakWriter
+
+# How fast a busy machine draws and runs examples says nothing about the code.
+settings.register_profile("steward", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steward")
 
 
 @pytest.fixture(scope="session")

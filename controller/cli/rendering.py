@@ -73,11 +73,11 @@ def print_plan(
 
 def print_totals(out: Console, plan: Plan, refusals: Sequence[Refusal] = ()) -> None:
     """What was not seen, what holds the plan, how much it is, and its digest."""
-    unseen: dict[tuple[str, str], list[str]] = {}
+    unseen: dict[tuple[str, str, str], list[str]] = {}
     for gap in plan.unobserved:
-        unseen.setdefault((gap.system, gap.why), []).append(gap.section)
-    for (system, why), sections in unseen.items():
-        print_wrapped(out, f"not observed: {system} {', '.join(sections)}: {why}", style="bold red")
+        unseen.setdefault((gap.verdict, gap.system, gap.why), []).append(gap.section)
+    for (verdict, system, why), sections in unseen.items():
+        print_wrapped(out, f"{verdict}: {system} {', '.join(sections)}: {why}", style="bold red")
     for refusal in refusals:
         print_wrapped(out, f"held by the brake {refusal.rule}: {refusal}", style="bold red")
     if plan.is_empty:

@@ -1,146 +1,213 @@
-"""Brakes: what a plan may not do, whatever the policy says. A refusal names the offending changes.
+"""Brakes: what a plan may not do, whatever the policy says. A refusal names the changes that it holds.
 
-Limits come from three places (controller.yaml's floor, the last applied commit, the new one) and the
-strictest of each counts, so that one commit cannot both loosen a limit and use it.
+Each says as well what would loosen it; nobody is told to switch a brake off.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from controller.plan.change import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from controller.plan.change import Change, Json
+    from controller.plan.limits import Limits, Strictest
     from controller.plan.plan import Plan
 
-__all__ = ["ADMINS", "DEFAULT_LIMITS", "Limits", "Refusal", "check", "strictest"]
+__all__ = ["ACTIVE_USERS", "ADMINS", "Refusal", "check"]
 
 ADMINS = "admins"
 """The population of people who can administer a system; it may shrink but never to nothing."""
 
+ACTIVE_USERS = "active_users"
+"""The population of people of ours who can log in: what `minimum: {users: …}` counts."""
 
-@dataclass(frozen=True)
-class Limits:
-    """How much one plan may remove from each population: the greater of `count` and `share` of what was seen.
+_GOVERNED = {
+    "profile": "users",
+    "tokens": "users",
+    "identity_providers": "realm",
+    "default_roles": "realm",
+    "pools.assigned": "pools",
+    "storages.assigned": "storages",
+    "nodes.assigned": "nodes",
+}
+"""Populations that are not called as the key of `limits.sections` that governs them."""
 
-    For few objects `count` therefore decides alone, and a share matters from where on it allows more. None
-    means that this source does not say. `delete_after_days` is how long somebody stays disabled before
-    deletion.
-    """
-
-    count: int | None = None
-    share: Fraction | None = None
-    delete_after_days: int | None = None
-    protected: frozenset[str] = frozenset()
-
-    def allowed(self, population: int) -> int:
-        """How many objects of a population may go in one plan; without any limit, all."""
-        if self.count is None and self.share is None:
-            return population
-        return max(self.count or 0, math.floor(population * (self.share or 0)))
-
-    def to_json(self) -> dict[str, Json]:
-        """The limits as a plan carries them; the share as text, because digests hold whole numbers only."""
-        return {
-            "max_deletes": {"count": self.count, "share": None if self.share is None else str(self.share)},
-            "delete_after_days": self.delete_after_days,
-            "protected_users": sorted(self.protected),
-        }
-
-
-DEFAULT_LIMITS = Limits(count=5, share=Fraction(1, 10), delete_after_days=30)
-"""The floor where controller.yaml names none."""
+_MOST_NAMED = 20
+_OWN_GROUPS = "steward-"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One brake that holds a plan: the rule in words and the changes that it holds."""
+    """One brake that holds a plan: its rule, what it says, the changes that it holds, what loosens it."""
 
     rule: str
     text: str
     changes: tuple[Change, ...]
+    remedy: str = ""
 
     def __str__(self) -> str:
-        named = ", ".join(change.label for change in self.changes)
+        named = ", ".join(change.label for change in self.changes[:_MOST_NAMED])
+        rest = len(self.changes) - _MOST_NAMED
+        named += f", and {rest} more" if rest > 0 else ""
         return f"{self.text}: {named}" if named else self.text
 
-
-def strictest(sources: Iterable[Limits]) -> Limits:
-    """The tightest of each: least removals, longest wait before deletion, whoever is protected anywhere."""
-    limits = list(sources)
-    counts = [limit.count for limit in limits if limit.count is not None]
-    shares = [limit.share for limit in limits if limit.share is not None]
-    waits = [limit.delete_after_days for limit in limits if limit.delete_after_days is not None]
-    return Limits(
-        count=min(counts, default=None),
-        share=min(shares, default=None),
-        delete_after_days=max(waits, default=None),
-        protected=frozenset().union(*(limit.protected for limit in limits)),
-    )
+    def to_json(self) -> dict[str, Json]:
+        """The refusal as JSON, its changes by their identities."""
+        return {
+            "rule": self.rule,
+            "text": self.text,
+            "changes": [change.identity for change in self.changes],
+            "remedy": self.remedy,
+        }
 
 
-def check(plan: Plan, limits: Limits, *, ourselves: frozenset[str] = frozenset()) -> tuple[Refusal, ...]:
+def check(plan: Plan, limits: Strictest, *, ourselves: frozenset[str] = frozenset()) -> tuple[Refusal, ...]:
     """All brakes that hold `plan`; an empty tuple lets it pass.
 
-    `ourselves` holds identities (system/section/key) of the accounts that we act with.
+    `ourselves` holds identities (system/section/key) of the accounts that we act with, and as
+    `system/holders/NAME` what access control lists call them.
     """
     return (
         *_too_many(plan, limits),
+        *_too_few(plan, limits),
         *_last_admin(plan),
-        *_named(plan.changes, limits.protected),
+        *_protected(plan, limits),
         *_own_account(plan.changes, ourselves),
     )
 
 
-def _too_many(plan: Plan, limits: Limits) -> list[Refusal]:
-    counted: Counter[str] = Counter()
-    for change in plan.changes:
-        for population, number in change.removals.items():
-            counted[f"{change.system}/{population}"] += number
+def _too_many(plan: Plan, limits: Strictest) -> list[Refusal]:
     refusals = []
-    for population, number in sorted(counted.items()):
-        seen = plan.populations.get(population, 0)
-        if population.endswith(f"/{ADMINS}") or number <= limits.allowed(seen):
+    for population, number in sorted(_removed(plan.changes).items()):
+        system, _, name = population.rpartition("/")
+        if name in {ADMINS, ACTIVE_USERS}:
             continue
-        text = (
-            f"removes {number} of {seen} {population}, more than the {limits.allowed(seen)} that limits allow"
-        )
-        refusals.append(Refusal("max_deletes", text, _removing(plan.changes, population)))
+        seen, section = plan.populations.get(population, 0), _GOVERNED.get(name, name)
+        allowed = limits.allowed(seen, section)
+        if number <= allowed:
+            continue
+        text = f"removes {number} of {seen} {population}, more than the {allowed} that limits allow"
+        binding = [one for one in limits.sources if one.allowed(seen, section) < number]
+        remedy = _larger_steps(binding, section, allowed)
+        refusals.append(Refusal("max_deletes", text, _removing(plan.changes, system, name), remedy))
     return refusals
+
+
+def _larger_steps(binding: Sequence[Limits], section: str, allowed: int) -> str:
+    """Which settings hold, and the way past them."""
+    named = []
+    for limit in binding:
+        own = limit.sections.get(section)
+        setting = "limits.max_deletes" if own is None else f"limits.max_deletes or limits.sections.{section}"
+        named.append(f"{setting} of {limit.source or 'a source'}")
+    smaller = f"remove at most {allowed} at a time (--target), or " if allowed else ""
+    return f"{smaller}raise {' and '.join(named)}, in a commit that is applied before this one"
+
+
+def _too_few(plan: Plan, limits: Strictest) -> list[Refusal]:
+    """Populations of which too little would be left; a plan that takes nothing from them is not held."""
+    refusals = []
+    removed, created = _removed(plan.changes), _created(plan.changes)
+    for name in sorted(limits.minima()):
+        counted = ACTIVE_USERS if name == "users" else name
+        for system in _homes(plan, counted):
+            population = f"{system}/{counted}"
+            left = plan.populations.get(population, 0) - removed[population] + created[f"{system}/{name}"]
+            if not removed[population] or left >= limits.least(name):
+                continue
+            text = (
+                f"leaves {max(left, 0)} {system}/{name}, fewer than the {limits.least(name)} that must stay"
+            )
+            sources = [one.source or "a source" for one in limits.sources if one.minimum.get(name, 0) > left]
+            remedy = (
+                f"lower limits.minimum.{name} of {' and '.join(sources)}, in a commit applied before this one"
+            )
+            refusals.append(Refusal("minimum", text, _removing(plan.changes, system, counted), remedy))
+    return refusals
+
+
+def _homes(plan: Plan, population: str) -> list[str]:
+    """Where a population is counted: on Keycloak, where people live; without one, on each other system."""
+    if "keycloak" in plan.instances or f"keycloak/{population}" in plan.populations:
+        return ["keycloak"]
+    ending = f"/{population}"
+    return sorted(name.removesuffix(ending) for name in plan.populations if name.endswith(ending))
 
 
 def _last_admin(plan: Plan) -> list[Refusal]:
     refusals = []
+    removed = _removed(plan.changes)
     for system in sorted({change.system for change in plan.changes}):
         population = f"{system}/{ADMINS}"
-        losing = _removing(plan.changes, population)
-        if losing and sum(change.removals[ADMINS] for change in losing) >= plan.populations.get(
-            population, 0
-        ):
-            refusals.append(Refusal("last_admin", f"{system} would be left without an administrator", losing))
+        if removed[population] and removed[population] >= plan.populations.get(population, 0):
+            text = f"{system} would be left without an administrator"
+            remedy = "give somebody else the rights of an administrator first"
+            refusals.append(Refusal("last_admin", text, _removing(plan.changes, system, ADMINS), remedy))
     return refusals
 
 
-def _removing(changes: Sequence[Change], population: str) -> tuple[Change, ...]:
-    system, _, name = population.rpartition("/")
-    return tuple(change for change in changes if change.system == system and change.removals.get(name))
+def _removed(changes: Iterable[Change]) -> Counter[str]:
+    """How many go, by `system/population`."""
+    counted: Counter[str] = Counter()
+    for change in changes:
+        for population, number in change.removals.items():
+            counted[f"{change.system}/{population}"] += number
+    return counted
 
 
-def _named(changes: Sequence[Change], protected: frozenset[str]) -> list[Refusal]:
+def _created(changes: Iterable[Change]) -> Counter[str]:
+    """How many come, by `system/section`; accounts that are made disabled do not count."""
+    return Counter(
+        f"{change.system}/{change.section}"
+        for change in changes
+        if change.operation is Operation.CREATE and (change.after or {}).get("enabled", True)
+    )
+
+
+def _removing(changes: Sequence[Change], system: str, population: str) -> tuple[Change, ...]:
+    return tuple(change for change in changes if change.system == system and change.removals.get(population))
+
+
+def _protected(plan: Plan, limits: Strictest) -> list[Refusal]:
+    """Changes that take something from protected users, or from a role, team or group that they have."""
+    names = limits.protected
+    theirs = frozenset[str]().union(*(plan.possessions.get(name, frozenset()) for name in names))
     held = tuple(
         change
-        for change in changes
-        if _person(change) in protected
-        and (change.operation is Operation.DELETE or any(change.removals.values()))
+        for change in plan.changes
+        if _takes(change) and (_person(change) in names or _edges(change) & theirs)
     )
-    return [Refusal("protected_users", "takes something from protected users", held)] if held else []
+    if not held:
+        return []
+    sources = [one.source or "a source" for one in limits.sources if one.protected]
+    remedy = f"keep it, or take the name out of limits.protected_users of {' and '.join(sources)} first"
+    return [Refusal("protected_users", "takes something from protected users", held, remedy)]
+
+
+def _takes(change: Change) -> bool:
+    """Whether somebody has less afterwards: an object is gone, something is removed, an edge is cut."""
+    if change.operation is Operation.DELETE or any(change.removals.values()):
+        return True
+    before, after = change.before or {}, change.after or {}
+    return any(
+        set(_names(before, field)) - set(_names(after, field)) for field in ("roles", "teams", "groups")
+    )
+
+
+def _edges(change: Change) -> frozenset[str]:
+    """The role, team or group that a change takes something from, by identity."""
+    fields = change.before or {}
+    if change.section in {"roles", "teams"}:
+        return frozenset({change.identity})
+    if fields.get("kind") == "group":
+        team = str(fields.get("holder", "")).removeprefix(_OWN_GROUPS)
+        return frozenset({f"{change.system}/teams/{team}"})
+    return frozenset()
 
 
 def _own_account(changes: Sequence[Change], ourselves: frozenset[str]) -> list[Refusal]:
@@ -148,14 +215,36 @@ def _own_account(changes: Sequence[Change], ourselves: frozenset[str]) -> list[R
         change
         for change in changes
         if change.identity in ourselves
-        or (change.before is not None and f"{change.system}/users/{_person(change)}" in ourselves)
+        or (
+            change.before is not None
+            and ourselves & {f"{change.system}/users/{_person(change)}", _holder(change)}
+        )
     )
-    return [Refusal("ourselves", "changes the account that Steward itself acts with", held)] if held else []
+    if not held:
+        return []
+    remedy = "take this account, client or token out of the policy: its rights are given by hand"
+    return [Refusal("ourselves", "changes the account that Steward itself acts with", held, remedy)]
+
+
+def _holder(change: Change) -> str:
+    fields = change.before or change.after or {}
+    return f"{change.system}/holders/{fields['holder']}" if fields.get("holder") else ""
 
 
 def _person(change: Change) -> str:
-    """Whom a change of an account, or of a person's entry, is about, as the policy names people; or ""."""
+    """Whom a change of an account, a token or an entry is about, as the policy names people; or ""."""
     if change.section == "users":
         return change.key
     fields = change.before or change.after or {}
+    if change.section == "tokens" or fields.get("kind") == "token":
+        return (
+            str(fields.get("userid") or fields.get("holder") or change.key)
+            .partition("!")[0]
+            .rpartition("@")[0]
+        )
     return str(fields.get("holder", "")).rpartition("@")[0] if fields.get("kind") == "user" else ""
+
+
+def _names(fields: Mapping[str, Json], field: str) -> tuple[str, ...]:
+    value = fields.get(field)
+    return tuple(map(str, value)) if isinstance(value, tuple) else ()

@@ -63,15 +63,24 @@ _EMPTY: Mapping[str, Json] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Gap:
-    """A section of a system that was not seen whole: the plan deletes nothing of it."""
+    """A section of a system that was not seen whole: the plan deletes nothing of it.
+
+    Where `is_held`, it was seen, but a part of it, which `why` names, is not applied as the policy says.
+    """
 
     system: str
     section: str
     why: str
+    is_held: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """What became of the section, in two words."""
+        return "not applied" if self.is_held else "not observed"
 
     def to_json(self) -> dict[str, Json]:
         """The gap as JSON."""
-        return {"system": self.system, "section": self.section, "why": self.why}
+        return {"system": self.system, "section": self.section, "why": self.why, "held": self.is_held}
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,8 @@ class Plan:
 
     `instances` names the systems by address, `scope` what was looked at, `limits` the brakes in force, and
     `populations` how many objects of ours were seen, by `system/section` (the brakes' denominator). `notes`
-    go into the record of the pass; they stand in no JSON.
+    go into the record of the pass, `possessions` are the roles, teams and groups that protected people have,
+    by name; neither stands in JSON.
     """
 
     owner: str
@@ -135,6 +145,7 @@ class Plan:
     limits: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
     populations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[Note, ...] = ()
+    possessions: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def is_empty(self) -> bool:

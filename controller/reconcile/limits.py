@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from controller.plan.brakes import Limits
+from controller.plan.limits import Allowance, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
-__all__ = ["limits_of"]
+__all__ = ["FLOOR", "POLICY", "limits_of"]
+
+POLICY = "the policy"
+FLOOR = "controller.yaml"
 
 _SECONDS_A_DAY = 86_400
 
@@ -27,17 +30,29 @@ class _Given(Protocol):
     @property
     def max_deletes(self) -> _MaxDeletes: ...
     @property
+    def sections(self) -> Mapping[Any, _MaxDeletes]: ...
+    @property
+    def minimum(self) -> Mapping[Any, int]: ...
+    @property
     def delete_after(self) -> timedelta | None: ...
     @property
     def protected_users(self) -> Iterable[str]: ...
 
 
-def limits_of(given: _Given) -> Limits:
-    """What a section `limits` says; a part of a day counts as a whole one."""
-    share, wait = given.max_deletes.share, given.delete_after
+def limits_of(given: _Given, source: str) -> Limits:
+    """What a section `limits` says, of the file `source`; a part of a day counts as a whole one."""
+    general, wait = _allowance(given.max_deletes), given.delete_after
     return Limits(
-        count=given.max_deletes.count,
-        share=None if share is None else Fraction(share).limit_denominator(10_000),
+        count=general.count,
+        share=general.share,
         delete_after_days=None if wait is None else -(-int(wait.total_seconds()) // _SECONDS_A_DAY),
         protected=frozenset(given.protected_users),
+        sections={str(name): _allowance(one) for name, one in given.sections.items()},
+        minimum={str(name): number for name, number in given.minimum.items()},
+        source=source,
     )
+
+
+def _allowance(given: _MaxDeletes) -> Allowance:
+    share = given.share
+    return Allowance(given.count, None if share is None else Fraction(share).limit_denominator(10_000))

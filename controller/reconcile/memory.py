@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from controller.plan.brakes import Limits, strictest
+from controller.plan.limits import Allowance, Limits, strictest
 from controller.reconcile.planner import Memory
 
 if TYPE_CHECKING:
@@ -121,10 +121,19 @@ def remembered(plan: Plan, named: Mapping[str, Sequence[str]], given: Limits) ->
 
 
 def _read_limits(stored: Mapping[str, Any]) -> Limits:
-    deletes = stored["max_deletes"]
+    """What an earlier pass stored; those before limits of sections were say nothing of them."""
+    general = _read_allowance(stored["max_deletes"])
     return Limits(
-        count=deletes["count"],
-        share=None if deletes["share"] is None else Fraction(deletes["share"]),
+        count=general.count,
+        share=general.share,
         delete_after_days=stored["delete_after_days"],
         protected=frozenset(stored["protected_users"]),
+        sections={name: _read_allowance(one) for name, one in stored.get("sections", {}).items()},
+        minimum=stored.get("minimum", {}),
+        source="the last applied commit",
     )
+
+
+def _read_allowance(stored: Mapping[str, Any]) -> Allowance:
+    share = stored["share"]
+    return Allowance(stored["count"], None if share is None else Fraction(share))

@@ -12,7 +12,7 @@ from controller.errors import Refused
 from controller.plan.change import Outcome, Result
 from controller.plan.plan import Plan, difference
 from controller.reconcile.applier import settled
-from controller.reconcile.limits import limits_of
+from controller.reconcile.limits import POLICY, limits_of
 from controller.reconcile.memory import remembered
 from controller.reconcile.planner import refusals
 
@@ -33,7 +33,7 @@ class Braked(Refused):
     def __init__(self, held: Sequence[Refusal]) -> None:
         super().__init__(
             "the plan is held by a brake, nothing was written:\n" + "\n".join(f"  {one}" for one in held),
-            hint="make the change in smaller steps, or raise the limit in a commit of its own first",
+            hint="\n      ".join(dict.fromkeys(f"{one.rule}: {one.remedy}" for one in held)),
         )
         self.refusals = tuple(held)
 
@@ -137,7 +137,7 @@ def apply_pass(
     """
     if planned.refusals:
         raise Braked(planned.refusals)
-    kept = remembered(planned.plan, planner.named(planned.policy), limits_of(planned.policy.limits))
+    kept = remembered(planned.plan, planner.named(planned.policy), limits_of(planned.policy.limits, POLICY))
     run = record.runs.start(
         act.run_id,
         kind=act.kind,

@@ -7,12 +7,12 @@ whole is a gap in the plan: never taken for empty, nothing of it changed. The cl
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from controller.errors import ControllerError
-from controller.plan.brakes import Limits, Refusal, check
+from controller.plan.brakes import Refusal, check
 from controller.plan.plan import Gap, Plan, Report, ordered
 from controller.policy.problems import quoted
 from controller.reconcile.authors import with_authors
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from controller.plan.change import Change, ChangedBy
+    from controller.plan.limits import Strictest
     from controller.plan.plan import Note
     from controller.policy.model import Policy
 
@@ -51,7 +52,8 @@ class System:
 
     `realm` is the Keycloak realm, or on Proxmox the realm behind the `@` of a user id. `history`, where the
     system keeps one, tells by identity who made objects what they are; it raises ControllerError where that
-    cannot be read.
+    cannot be read. `glance` makes of the reader one for a single observation, which may answer all resources
+    from the same reading.
     """
 
     name: str
@@ -62,6 +64,7 @@ class System:
     standing: Callable[[], Standing] = Standing
     only_cluster: bool = True
     history: Callable[[Sequence[Change]], Mapping[str, ChangedBy]] | None = None
+    glance: Callable[[Any], Any] = field(default=lambda reader: reader)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Memory:
     them.
     """
 
-    limits: Limits
+    limits: Strictest
     known: Callable[[str, str, str], bool]
 
 
@@ -112,30 +115,36 @@ class Planner:
         reported: list[Report] = []
         populations: dict[str, int] = {}
         notes: list[Note] = []
+        possessions: dict[str, frozenset[str]] = {}
+        gaps = [gap for sight in sights.values() for gap in sight.gaps]
         for system in self.systems:
             for resource in system.resources:
                 if resource.section not in sights[system.name].observed:
                     continue
-                context = self.context(system, policy, memory.limits.delete_after_days or 0)
+                context = self.context(system, policy, memory.limits)
                 observed = sights[system.name].observed[resource.section]
                 found = resource.diff(observed, resource.desired(policy, context), context)
                 made, told = _narrowed(resource, found, policy, memory)
                 changes += made
                 reported += told
                 notes += [] if _is_reported(resource, policy) else found.notes
+                gaps += found.gaps
                 populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
+                for name, theirs in found.possessions.items():
+                    possessions[name] = possessions.get(name, frozenset()) | theirs
         _check_targets(targets, changes, policy)
         sections = {resource.section for system in self.systems for resource in system.resources}
         return Plan(
             owner=policy.owner,
             changes=ordered(aimed(changes, targets)),
-            unobserved=tuple(gap for sight in sights.values() for gap in sight.gaps),
+            unobserved=tuple(gaps),
             reported=tuple(reported),
             instances=MappingProxyType({system.name: system.address for system in self.systems}),
             scope=tuple(sorted(targets or sections)),
             limits=memory.limits.to_json(),
             populations=MappingProxyType(populations),
             notes=tuple(note for note in notes if is_aimed_at(note, targets)),
+            possessions=MappingProxyType(possessions),
         )
 
     def with_authors(self, plan: Plan) -> Plan:
@@ -152,7 +161,7 @@ class Planner:
             for resource in system.resources
         }
 
-    def context(self, system: System, policy: Policy, delete_after_days: int = 0) -> Context:
+    def context(self, system: System, policy: Policy, limits: Strictest | None = None) -> Context:
         """What the resources of a system may know in this pass."""
         return Context(
             system=system.name,
@@ -162,7 +171,8 @@ class Planner:
             issuer=self.issuer,
             role_names=frozenset(policy.roles),
             adopted_roles=frozenset(name for name, role in policy.roles.items() if role.adopt),
-            delete_after_days=delete_after_days,
+            delete_after_days=(limits and limits.delete_after_days) or 0,
+            protected=limits.protected if limits else frozenset(),
             unlisted=policy.unlisted.users,
             unlisted_acls=policy.unlisted.acls,
             only_cluster=system.only_cluster,
@@ -184,7 +194,7 @@ def _check_targets(targets: Sequence[str], changes: Sequence[Change], policy: Po
         )
 
 
-def refusals(plan: Plan, sights: Mapping[str, Sight], limits: Limits) -> tuple[Refusal, ...]:
+def refusals(plan: Plan, sights: Mapping[str, Sight], limits: Strictest) -> tuple[Refusal, ...]:
     """The brakes that hold this plan; empty when it may be applied."""
     ourselves = frozenset[str]().union(*(sight.ourselves for sight in sights.values()))
     return check(plan, limits, ourselves=ourselves)
@@ -215,17 +225,18 @@ def _observe(system: System, context: Context) -> Sight:
     if standing.missing:
         why = f"our account lacks {', '.join(standing.missing)}"
         return Sight({}, _gaps(system, sections, why), standing.ourselves)
+    reader = system.glance(system.reader)
     with ThreadPoolExecutor(len(sections), thread_name_prefix=system.name) as pool:
-        seen = list(pool.map(lambda resource: _seen(system, resource, context), system.resources))
+        seen = list(pool.map(lambda resource: _seen(reader, resource, context), system.resources))
     observed = {name: found for name, found in zip(sections, seen, strict=True) if not isinstance(found, Gap)}
     return Sight(observed, tuple(found for found in seen if isinstance(found, Gap)), standing.ourselves)
 
 
-def _seen(system: System, resource: Resource, context: Context) -> Any:
+def _seen(reader: Any, resource: Resource, context: Context) -> Any:
     try:
-        return resource.observe(system.reader, context)
+        return resource.observe(reader, context)
     except ControllerError as error:
-        return Gap(system.name, resource.section, str(error))
+        return Gap(context.system, resource.section, str(error))
 
 
 def _gaps(system: System, sections: Sequence[str], why: str) -> tuple[Gap, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from controller.plan.change import Change, Operation, Outcome
-    from controller.plan.plan import Note, Report
+    from controller.plan.plan import Gap, Note, Report
 
 __all__ = ["Context", "Difference", "Objects", "Resource", "SystemKind"]
 
@@ -50,6 +50,7 @@ class Context:
     role_names: frozenset[str] = frozenset()
     adopted_roles: frozenset[str] = frozenset()
     delete_after_days: int = 30
+    protected: frozenset[str] = frozenset()
     unlisted: Literal["count", "report", "disable"] = "count"
     unlisted_acls: Literal["count", "report"] = "count"
     only_cluster: bool = True
@@ -68,7 +69,10 @@ class Difference:
     `prunes` are changes that remove what carries our mark and is no longer desired: the planner makes
     them only where our own record or an earlier commit knows the name, and reports a foreign mark
     otherwise. `populations` counts what of ours was seen, by the names that `Change.removals` uses. `notes`
-    are for the record of the pass and change nothing.
+    are for the record of the pass and change nothing. `possessions` are the identities of the roles, teams
+    and groups that protected people (`Context.protected`) have here, by name. `gaps` say what of the section
+    is not applied as the policy asks (`Gap.is_held`), or was not seen: the diff itself deletes nothing that
+    hangs on it.
     """
 
     changes: tuple[Change, ...] = ()
@@ -76,6 +80,8 @@ class Difference:
     reported: tuple[Report, ...] = ()
     populations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[Note, ...] = ()
+    possessions: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from controller.cli.rendering import place_of, print_outcomes, print_plan
 from controller.cli.wording import words_of
-from controller.plan.brakes import Limits, check
+from controller.plan.brakes import check
 from controller.plan.change import Outcome, Result, create, delete, update
+from controller.plan.limits import Limits, strictest
 from controller.plan.plan import Gap, Plan, Report, ordered
 from controller.policy.parse import parse
 from controller.policy.position import SourcePosition
@@ -150,7 +151,7 @@ def test_gaps_of_one_cause_are_one_line():
 
 def test_a_brake_is_named_with_its_changes():
     one = delete("keycloak", "users", "jo", USER, reason="gone")
-    held = check(plan(one), Limits(protected=frozenset({"jo"})))
+    held = check(plan(one), strictest([Limits(protected=frozenset({"jo"}))]))
     assert "held by the brake protected_users:" in drawn(100, plan(one), refusals=held)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader, ProxmoxWriter
-from controller.plan.brakes import DEFAULT_LIMITS
 from controller.plan.change import Operation, Result
+from controller.plan.limits import DEFAULT_LIMITS, strictest
 from controller.policy import PolicyErrors, parse
 from controller.reconcile.applier import Applier, Target
 from controller.reconcile.planner import Memory, Planner, System
@@ -59,7 +59,7 @@ class Pass:
         policy = parse({"policy.yaml": text.encode()}, "")
         system = System("proxmox:par1", self.lab.url, "keycloak", self.reader, PROXMOX)
         planner = Planner([system], datetime.combine(self.today, time(12), UTC))
-        limits = replace(DEFAULT_LIMITS, delete_after_days=30)
+        limits = strictest([replace(DEFAULT_LIMITS, delete_after_days=30)])
         return planner.compare(policy, planner.observe(policy), Memory(limits, lambda *_: self.known))
 
     def apply(self, text: str = POLICY) -> list[str]:

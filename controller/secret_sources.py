@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from controller.errors import ControllerError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Destination", "Reference", "SecretSource", "SecretSources", "named"]
+__all__ = ["Destination", "Reference", "Resolve", "SecretName", "SecretSource", "SecretSources", "named"]
 
-Destination = Literal["mail", "identity_providers", "clients", "proxmox"]
-"""What a secret may be used for: realm.mail, identity providers, OpenID clients, Proxmox."""
+Destination = Literal["mail", "identity_providers", "clients", "proxmox", "proxmox_tokens"]
+"""What a secret may be used for: realm.mail, identity providers, OpenID clients, the realm of Proxmox, and
+the tokens of people on Proxmox, whose secrets are written and not read."""
 
 _LARGEST_BYTES = 64 * 1024
 _HINT = "an entry of `secrets` in controller.yaml says which files and variables may go where"
@@ -38,6 +39,26 @@ class Reference(Protocol):
     def controller_env(self) -> str | None:
         """A variable's name."""
         ...
+
+
+Resolve: TypeAlias = "Callable[[Reference, Destination], str]"
+"""What writers get to turn a reference into the secret; raises Refused, ControllerError."""
+
+
+@dataclass(frozen=True)
+class SecretName:
+    """A reference, taken from its name."""
+
+    controller_file: str | None = None
+    controller_env: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> SecretName:
+        """What `named` made a text of. Raises ControllerError for a text that it did not make."""
+        kind, _, place = text.partition(":")
+        if kind not in cls.__dataclass_fields__ or not place:
+            raise ControllerError(f"{text!r} names no secret", hint="controller_file:/… or controller_env:…")
+        return cls(**{kind: place})
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,9 @@ class Controller:
             realm=realm,
             reader=reader,
             resources=KEYCLOAK,
-            standing=lambda: keycloak_standing(reader, is_own_realm=settings.auth_realm == realm),
+            standing=lambda: keycloak_standing(
+                reader, own_client=settings.client_id or "admin-cli" if settings.auth_realm == realm else ""
+            ),
         )
 
     def keycloak_reader(self, realm: str) -> KeycloakReader:
@@ -249,7 +251,8 @@ class Controller:
         settings, name = self.configuration.proxmox[cluster], f"proxmox:{cluster}"
         reader = self.proxmox_reader(cluster)
         own_name, _, own_realm = reader.own_userid.rpartition("@")
-        ourselves = {f"{name}/users/{own_name}"} if own_realm == settings.realm else set[str]()
+        ourselves = {f"{name}/holders/{settings.token_id}", f"{name}/holders/{reader.own_userid}"}
+        ourselves |= {f"{name}/users/{own_name}"} if own_realm == settings.realm else set()
         return System(
             name=name,
             address=settings.url.rstrip("/"),
@@ -290,14 +293,18 @@ class Controller:
         )
 
 
-def keycloak_standing(reader: KeycloakReader, *, is_own_realm: bool) -> Standing:
-    """Whether our account may read the realm whole, and which of its users we are.
+def keycloak_standing(reader: KeycloakReader, *, own_client: str) -> Standing:
+    """Whether our account may read the realm whole, and which of its users and clients we are.
+
+    `own_client` is the client that we log in through where it is one of this realm, "" otherwise.
 
     Who may manage may view (Keycloak, AdminPermissionEvaluator). In a realm that is not there yet nobody
     has rights.
     """
     rights = reader.rights()
-    ourselves = frozenset({f"keycloak/users/{rights.username}"}) if is_own_realm else frozenset[str]()
+    ourselves = frozenset[str]()
+    if own_client:
+        ourselves = frozenset({f"keycloak/users/{rights.username}", f"keycloak/clients/{own_client}"})
     if not rights.roles and rights.create_realm and reader.realm() is None:
         return Standing(ourselves=ourselves)
     missing = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from controller.plan.brakes import ADMINS
+from controller.plan.brakes import ACTIVE_USERS, ADMINS
 from controller.plan.change import Change, delete, update
 from controller.plan.plan import Report
 from controller.resources.ownership import Rules, compare
@@ -131,8 +131,20 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
         SECTION: len(ours),
         _GRANTS: sum(len(user.roles) for user in ours.values()),
         ADMINS: len(observed.admins),
+        ACTIVE_USERS: sum(user.enabled for user in ours.values()),
     }
-    return Difference(tuple(changes), tuple(prunes), tuple(reported), populations)
+    return Difference(
+        tuple(changes),
+        tuple(prunes),
+        tuple(reported),
+        populations,
+        possessions={name: _possessions(seen[name], context) for name in context.protected & seen.keys()},
+    )
+
+
+def _possessions(user: User, context: Context) -> frozenset[str]:
+    """What a protected person has: to delete it would take it from them."""
+    return frozenset(f"{context.system}/roles/{role}" for role in user.roles)
 
 
 def _aligned(wanted: User, seen: User | None, managed_roles: frozenset[str]) -> User:
@@ -160,6 +172,7 @@ def _removed(observed: SeenUsers, name: str, before: Fields, after: Fields | Non
     counted = {_GRANTS: len(set(before["roles"]) - set(kept["roles"]))}  # type: ignore[arg-type]
     if after is None or (before["enabled"] and not kept["enabled"]):
         counted[SECTION] = 1
+        counted[ACTIVE_USERS] = int(bool(before["enabled"]))
         counted[ADMINS] = int(name in observed.admins)
     return {population: number for population, number in counted.items() if number}
 

@@ -110,10 +110,16 @@ def test_what_the_brakes_count():
     observed = SeenUsers({"jo": before, "al": seen()}, ROLES, admins=frozenset({"jo"}))
     found = diff(observed, {"al": wanted()}, context())
     (change,) = found.prunes
-    assert dict(change.removals) == {"users": 1, "admins": 1}
-    assert dict(found.populations) == {"users": 2, "grants": 2, "admins": 1}
+    assert dict(change.removals) == {"users": 1, "admins": 1, "active_users": 1}
+    assert dict(found.populations) == {"users": 2, "grants": 2, "admins": 1, "active_users": 2}
     (change,) = diff(observed, {"jo": wanted(), "al": wanted()}, context()).changes
     assert dict(change.removals) == {"grants": 2}
+
+
+def test_what_protected_people_have_is_told():
+    observed = SeenUsers({"jo": seen(roles=ROLES), "al": seen(roles=ROLES)}, ROLES)
+    found = diff(observed, {}, context(protected=frozenset({"jo", "nobody"})))
+    assert found.possessions == {"jo": frozenset(f"keycloak/roles/{role}" for role in ROLES)}
 
 
 UNLISTED = {

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controller.errors import ControllerError
+    from controller.keycloak_groups import KeycloakLink
 
 __all__ = [
+    "INVITED_ATTRIBUTE",
     "OUR_ATTRIBUTES",
     "OWNER_ATTRIBUTE",
     "VANISHED_ATTRIBUTE",
@@ -29,6 +31,7 @@ __all__ = [
     "RolePatch",
     "UserPatch",
     "attributes_of",
+    "values_of",
 ]
 
 OWNER_ATTRIBUTE = "steward.owner"
@@ -37,9 +40,13 @@ OWNER_ATTRIBUTE = "steward.owner"
 VANISHED_ATTRIBUTE = "steward.vanished"
 """The attribute of users that says since which day (ISO 8601) no policy names them."""
 
+INVITED_ATTRIBUTE = "steward.invited"
+"""The attribute of users that says how far their invitation is: due, claimed (being sent) or sent."""
+
 OUR_ATTRIBUTES = {
     OWNER_ATTRIBUTE: "Policy that this account belongs to",
     VANISHED_ATTRIBUTE: "Day since which no policy names this account",
+    INVITED_ATTRIBUTE: "How far the invitation by mail is: due, claimed or sent",
 }
 """What the user profile must declare, for admins alone to see and edit, with the words for it."""
 
@@ -53,6 +60,11 @@ def attributes_of(values: Mapping[str, tuple[str, ...] | list[str] | str]) -> At
     return tuple(sorted(pair for pair in pairs if pair[1]))
 
 
+def values_of(attributes: Attributes, name: str) -> tuple[str, ...]:
+    """The values under a name, none where it is not there."""
+    return next((values for key, values in attributes if key == name), ())
+
+
 def _first(attributes: Attributes, name: str) -> str:
     return next((values[0] for key, values in attributes if key == name), "")
 
@@ -61,8 +73,9 @@ def _first(attributes: Attributes, name: str) -> str:
 class KeycloakUser:
     """A person's account. `id` is "" until the server has given one.
 
-    `roles` are the realm roles mapped to the user directly. They are filled in for creation; what a client
-    reads leaves them empty, because members are listed by role (`KeycloakReader.members`).
+    `roles` are the realm roles mapped to the user directly, `groups` the paths of its groups, `links` whom
+    identity providers (by alias) know the user as. They are filled in for creation; what a client reads
+    leaves them empty, because members are listed by role and group (`KeycloakReader.members`).
     """
 
     username: str
@@ -77,6 +90,8 @@ class KeycloakUser:
     attributes: Attributes = ()
     required_actions: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    links: tuple[tuple[str, KeycloakLink], ...] = ()
 
     @property
     def owner(self) -> str:
@@ -88,6 +103,11 @@ class KeycloakUser:
         """Since which day no policy names the user, "" where one does."""
         return _first(self.attributes, VANISHED_ATTRIBUTE)
 
+    @property
+    def invited(self) -> str:
+        """How far the invitation is: due, claimed or sent; "" where none was asked for at creation."""
+        return _first(self.attributes, INVITED_ATTRIBUTE)
+
 
 @dataclass(frozen=True, slots=True)
 class UserPatch:
@@ -97,6 +117,7 @@ class UserPatch:
     first_name: str | None = None
     last_name: str | None = None
     enabled: bool | None = None
+    email_verified: bool | None = None
     attributes: Attributes = ()
     required_actions: tuple[str, ...] | None = None
 

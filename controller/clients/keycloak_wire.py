@@ -211,6 +211,11 @@ def imported_user(user: KeycloakUser) -> Json:
         "attributes": {name: list(values) for name, values in user.attributes},
         "requiredActions": list(user.required_actions),
         "realmRoles": sorted(user.roles),
+        "groups": sorted(user.groups),
+        "federatedIdentities": [
+            {"identityProvider": alias, "userId": link.id, "userName": link.name}
+            for alias, link in user.links
+        ],
     }
 
 
@@ -238,6 +243,7 @@ def merged_user(current: Json, patch: UserPatch) -> Json:
         "firstName": patch.first_name,
         "lastName": patch.last_name,
         "enabled": patch.enabled,
+        "emailVerified": patch.email_verified,
         "requiredActions": required,
     }
     merged = current | _given(fields)

@@ -15,6 +15,8 @@ import typer
 
 from controller.cli.action import action
 from controller.cli.audit import audit
+from controller.cli.comparing import diff
+from controller.cli.editing import fmt
 from controller.cli.explain import explain
 from controller.cli.host import host
 from controller.cli.importing import import_
@@ -24,6 +26,7 @@ from controller.cli.monitoring import monitoring
 from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
 from controller.cli.serve import gitops, serve
+from controller.cli.simulating import simulate
 from controller.errors import ControllerError
 from controller.policy.problems import PolicyErrors
 
@@ -39,12 +42,15 @@ _USAGE_ERROR = typer.BadParameter.mro()[1]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(validate)
 app.command()(schema)
+app.command()(fmt)
 app.command()(plan)
 app.command()(apply)
 app.command()(drift)
 app.command()(look)
 app.command("import")(import_)
 app.command()(explain)
+app.command()(diff)
+app.command()(simulate)
 app.command()(monitoring)
 app.command()(init)
 app.command()(serve)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, get_args, get_origin
+from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel
-
-from controller.policy.model import Sections
-from controller.policy.places import Place, Token, key_position, value_position
+from controller.policy.language import fields_at
+from controller.policy.places import Place, key_position, value_position
 from controller.policy.problems import Problem, did_you_mean, quoted
 from controller.policy.scalars import PATTERNS
 
@@ -54,7 +52,7 @@ def _complaint(details: ErrorDetails, place: Place) -> Problem:
     kind = details["type"]
     if kind == "extra_forbidden":
         name = str(path[-1])
-        known = _fields(path[:-1])
+        known = fields_at(path[:-1])
         return Problem(key_position(place, path), f"unknown key {quoted(name)}", did_you_mean(name, known))
     if kind == "missing":
         return Problem(value_position(place, path), f"{quoted(path[-1])} is missing")
@@ -90,37 +88,3 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "a list here"
     return "nothing here" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _fields(path: tuple[Token, ...]) -> list[str]:
-    """The keys that the language knows at `path`."""
-    kind: object = Sections
-    for token in path:
-        kind = _inner(kind, token)
-    found = _model(kind)
-    return list(found.model_fields) if found else []
-
-
-def _inner(kind: object, token: Token) -> object:
-    """The type of what stands at `token` in a value of type `kind`."""
-    found = _model(kind)
-    if found is not None:
-        member = found.model_fields.get(str(token))
-        return member.annotation if member else None
-    for choice in (kind, *get_args(kind)):
-        if get_origin(choice) in {dict, tuple}:
-            arguments = get_args(choice)
-            return arguments[1] if get_origin(choice) is dict else arguments[0]
-    return None
-
-
-def _model(kind: object) -> type[BaseModel] | None:
-    """The model in a type like `Model` or `Model | None`."""
-    for choice in (kind, *get_args(kind)):
-        if (
-            get_origin(kind) not in {dict, tuple}
-            and isinstance(choice, type)
-            and issubclass(choice, BaseModel)
-        ):
-            return choice
-    return None

@@ -143,11 +143,8 @@ class ScheduleStart(Section):
     at: TimeOfDay
 
 
-class ScheduleStop(Stopping):
+class ScheduleStop(Stopping, ScheduleStart):
     """When and how machines are stopped."""
-
-    days: Text = Field(examples=["mon-fri"])
-    at: TimeOfDay
 
 
 class Schedule(Section):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from controller.power_values import PowerMemory
 from controller.resources.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Context:
     realm behind the `@` of a user id; `now` the instant of the pass, with UTC as its zone; `issuer` the
     Keycloak realm's address as its tokens name it ("" without a Keycloak); `role_names` the roles that the
     policy declares; `only_cluster` says that no other Proxmox is named, so that a machine need not name its
-    cluster; `overrides` are those in force at this instant.
+    cluster; `overrides` are those in force at this instant, `power` what
+    earlier passes did about machines' power.
     """
 
     system: str
@@ -55,6 +57,7 @@ class Context:
     unlisted_acls: Literal["count", "report"] = "count"
     only_cluster: bool = True
     overrides: Overrides = field(default_factory=Overrides)
+    power: PowerMemory = field(default_factory=PowerMemory)
 
     @property
     def today(self) -> date:

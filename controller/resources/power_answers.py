@@ -1,0 +1,34 @@
+"""What the words of Proxmox VE about a start or a stop mean: done, try again, or no. Pure.
+
+Words of qemu-server (QemuServer.pm, QemuConfig.pm) and pve-guest-common (AbstractConfig.pm), which arrive as
+an answer of 500 or as the result of a task.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+__all__ = ["Verdict", "verdict"]
+
+
+class Verdict(StrEnum):
+    """What to do after such words."""
+
+    REACHED = "reached"
+    AGAIN = "again"
+    FAILED = "failed"
+
+
+_REACHED = re.compile(r"(?:VM|CT) \d+ (?:already|not) running|already running|already stopped")
+_AGAIN = re.compile(
+    r"can't lock file .*got timeout|(?:VM|CT) is locked|got lock request timeout|got no worker upid"
+    r"|no quorum|answered 59[5-9]"
+)
+
+
+def verdict(text: str) -> Verdict:
+    """What to do. A shutdown that was not obeyed (`… failed - got timeout`) is no lock: it has failed."""
+    if _REACHED.search(text):
+        return Verdict.REACHED
+    return Verdict.AGAIN if _AGAIN.search(text) else Verdict.FAILED

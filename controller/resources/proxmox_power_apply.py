@@ -1,0 +1,322 @@
+"""Carrying out changes of power: a few at a time on each node, each task watched until it has ended.
+
+    claim the slot ─► look what the guest does ─► send ─► watch the task ─► look again ─► done
+                          └► it is so already: no task     └► a lock: again, later
+
+Proxmox VE answers 200 and a task's identifier where the work is only about to begin, so an answer is no
+success: the task's end is, and the guest's own status after it. One request a node tells which tasks still
+run, whatever their number. Shutting down never becomes stopping unless the policy says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from controller.errors import (
+    ControllerError,
+    NotThere,
+    OutcomeUnknown,
+    Refused,
+    TransientError,
+    Unreachable,
+)
+from controller.plan.change import Outcome, Result
+from controller.power_values import SlotState
+from controller.resources.power_answers import Verdict, verdict
+from controller.resources.power_jobs import Desk, Job, job_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from controller.plan.change import Change
+    from controller.power_values import ProxmoxTask
+    from controller.resources.power_ports import PoweredWriter
+
+__all__ = ["AT_ONCE", "NO_DESK", "PATIENCE_SECONDS", "POLL_SECONDS", "carry_out"]
+
+AT_ONCE = 2
+"""Changes under way on one node: more at once make each other fail on locks."""
+POLL_SECONDS = 2.0
+PATIENCE_SECONDS = 120.0
+"""How long one pass tries a locked guest; the next pass goes on, until the slot's window is over."""
+_FIRST_WAIT_SECONDS = 5.0
+_LONGEST_WAIT_SECONDS = 60.0
+_SETTLING_SECONDS = 30.0
+"""How long a guest may lag behind its finished task; the high availability manager takes longer."""
+_MANAGED_SECONDS = 300.0
+_SKEW_SECONDS = 60
+"""How far the clocks of a node and of the controller may be apart."""
+_STARTS = frozenset({"qmstart", "vzstart", "hastart", "qmresume"})
+_ENDS = frozenset({"qmshutdown", "qmstop", "vzshutdown", "vzstop", "hastop"})
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
+
+
+NO_DESK = Desk(None, time.time, _sleep)
+
+
+def carry_out(client: PoweredWriter, changes: Sequence[Change], desk: Desk) -> list[Outcome]:
+    """Every change's outcome, in their order. What goes wrong with one leaves the others alone."""
+    return _Shift(client, desk, [job_of(change) for change in changes]).run()
+
+
+class _Shift:
+    """The jobs of one pass."""
+
+    def __init__(self, client: PoweredWriter, desk: Desk, jobs: list[Job]) -> None:
+        self._client = client
+        self._desk = desk
+        self._jobs = jobs
+        self._running: dict[str, Mapping[str, ProxmoxTask]] = {}
+
+    def run(self) -> list[Outcome]:
+        """Work until every job has ended, or until waiting is not wanted any more."""
+        self._locate()
+        while True:
+            self._begin_some()
+            if not self._open():
+                break
+            if not self._desk.wait(self._pause()):
+                self._break_off()
+                break
+            self._poll()
+        return [job.outcome for job in self._jobs if job.outcome is not None]
+
+    def _open(self) -> list[Job]:
+        return [job for job in self._jobs if job.outcome is None]
+
+    def _locate(self) -> None:
+        """Where each guest is now: it may have moved since the plan was made."""
+        try:
+            nodes = {guest.vmid: guest.node for guest in self._client.resources().guests}
+        except ControllerError as error:
+            for job in self._jobs:
+                job.end(self._desk, Result.FAILED, str(error), SlotState.WAITING)
+            return
+        for job in self._jobs:
+            job.node = nodes.get(job.vmid, "")
+            if not job.node:
+                job.end(self._desk, Result.CONFLICT, f"guest {job.vmid} is gone", SlotState.FAILED)
+
+    def _begin_some(self) -> None:
+        now = self._desk.clock()
+        busy = Counter(job.node for job in self._open() if job.is_under_way)
+        for job in self._open():
+            if job.is_under_way or job.not_before > now or busy[job.node] >= AT_ONCE:
+                continue
+            self._guarded(job, self._begin)
+            busy[job.node] += job.is_under_way
+
+    def _guarded(self, job: Job, step: Callable[[Job], None]) -> None:
+        """Do one step of a job; what goes wrong ends or delays this job alone."""
+        try:
+            step(job)
+        except Refused:  # the lease is gone: nothing more may be done
+            raise
+        except OutcomeUnknown as error:
+            job.is_sent = True
+            self._again(job, error.message)
+        except Unreachable as error:
+            self._again(job, error.message)
+        except TransientError as error:
+            self._answered(job, error.message)
+        except NotThere as error:
+            job.end(self._desk, Result.CONFLICT, error.message, SlotState.FAILED)
+        except ControllerError as error:
+            job.end(self._desk, Result.FAILED, str(error), SlotState.FAILED)
+
+    def _begin(self, job: Job) -> None:
+        if not self._claimed(job):
+            return
+        if job.until is not None and self._desk.clock() >= job.until:
+            self._give_up(job, f"{job.told_why}its window is over", is_over=True)
+            return
+        state = self._client.switch.current(job.address)
+        if state.is_template:
+            job.end(self._desk, Result.FAILED, "a template is never started", SlotState.FAILED)
+        elif state.status == job.wanted:
+            self._reached(job)
+        else:
+            task = self._task_of(job)
+            if task is None:
+                self._send(job)
+            else:
+                self._adopt(job, task)
+
+    def _claimed(self, job: Job) -> bool:
+        """Take the job's slot; False where it turned out to be over."""
+        job.began = job.began or self._desk.clock()
+        if job.slot is None or job.is_claimed:
+            return True
+        if self._desk.ledger is None:
+            job.outcome = Outcome(job.change, Result.FAILED, "no store is at hand to claim its slot in")
+            return False
+        earlier = self._desk.ledger.claim(job.slot)
+        if earlier is not None and not earlier.state.is_open:
+            job.outcome = Outcome(job.change, Result.SKIPPED, f"its slot is {earlier.state} already")
+            return False
+        job.is_claimed = True
+        if earlier is not None and earlier.state is SlotState.CLAIMED:
+            job.claimed_at = earlier.claimed_at
+        return True
+
+    def _task_of(self, job: Job) -> ProxmoxTask | None:
+        """A task that does what the job is about: one that runs, or one of ours that nobody followed."""
+        kinds = _STARTS if job.wanted == "running" else _ENDS
+        running = self._running_on(job.node).values()
+        for task in running:
+            if task.type in kinds and task.subject == str(job.vmid):
+                return task
+        since = job.claimed_at if job.claimed_at is not None else int(job.began) if job.is_sent else None
+        if since is None:
+            return None
+        since -= _SKEW_SECONDS
+        ours = [
+            task
+            for task in self._client.switch.tasks(job.node, since=since)
+            if task.type in kinds
+            and task.subject == str(job.vmid)
+            and task.user == self._client.switch.own_user
+            and task.started_at >= since
+        ]
+        return max(ours, key=lambda task: task.started_at, default=None)
+
+    def _running_on(self, node: str) -> Mapping[str, ProxmoxTask]:
+        if node not in self._running:
+            self._running[node] = self._client.switch.running_tasks(node)
+        return self._running[node]
+
+    def _send(self, job: Job) -> None:
+        switch, guest = self._client.switch, job.address
+        self._desk.tell(f"{job.name}: {job.how}")
+        if job.how == "start":
+            upid = switch.start(guest)
+        elif job.how == "stop":
+            upid = switch.stop(guest)
+        else:
+            upid = switch.shutdown(guest, timeout_seconds=job.timeout_seconds, force=job.forces)
+        self._watch(job, upid)
+
+    def _adopt(self, job: Job, task: ProxmoxTask) -> None:
+        """Go on with a task that is there already."""
+        job.claimed_at = None
+        if task.is_running:
+            self._watch(job, task.upid)
+            return
+        job.upid = task.upid
+        ended = task.ended_at or 0
+        if task.is_done and self._desk.clock() - ended > _SETTLING_SECONDS:
+            reason = f"{task.upid} did it; somebody has changed it since"
+            job.end(self._desk, Result.APPLIED, reason, SlotState.FIRED)
+        else:
+            self._ended(job, task)
+
+    def _watch(self, job: Job, upid: str) -> None:
+        job.upid, job.is_sent, job.claimed_at = upid, True, None
+        job.give_up_at = self._desk.clock() + job.patience_seconds
+        if job.slot is not None and self._desk.ledger is not None:
+            self._desk.ledger.sent(job.slot, upid)
+
+    def _poll(self) -> None:
+        """One request for each node on which tasks of ours run, one for each task that has ended."""
+        self._running.clear()
+        for job in self._open():
+            if job.is_settling:
+                self._guarded(job, self._settle)
+            elif job.upid:
+                self._follow(job)
+
+    def _follow(self, job: Job) -> None:
+        try:
+            if job.upid not in self._running_on(job.node):
+                task = self._client.switch.task(job.node, job.upid)
+                if not task.is_running:
+                    self._guarded(job, lambda one: self._ended(one, task))
+                    return
+        except ControllerError as error:
+            self._desk.tell(f"{job.name}: {error.message}")
+        if self._desk.clock() >= job.give_up_at:
+            reason = f"its task {job.upid} has not ended in {job.patience_seconds:.0f} s"
+            job.end(self._desk, Result.UNKNOWN, reason, SlotState.CLAIMED)
+
+    def _ended(self, job: Job, task: ProxmoxTask) -> None:
+        """The task has ended: by its result."""
+        if not task.is_done:
+            self._answered(job, task.exit_status)
+            return
+        is_wish = task.type.startswith("ha")
+        job.is_settling = True
+        job.give_up_at = self._desk.clock() + (_MANAGED_SECONDS if is_wish else _SETTLING_SECONDS)
+        self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        """Look at the guest itself: a task may end before what it does can be seen."""
+        state = self._client.switch.current(job.address)
+        if state.status == job.wanted:
+            self._reached(job)
+        elif self._desk.clock() >= job.give_up_at:
+            reason = f"its task {job.upid} ended well, and it is still {state.status}"
+            job.end(self._desk, Result.FAILED, reason, SlotState.FAILED)
+
+    def _reached(self, job: Job) -> None:
+        is_ours = job.is_sent or job.claimed_at is not None
+        reason = "" if is_ours else f"it was {job.wanted} already"
+        job.end(self._desk, Result.APPLIED, reason, SlotState.FIRED if is_ours else SlotState.SATISFIED)
+
+    def _answered(self, job: Job, text: str) -> None:
+        """Proxmox VE said that it could not be done: perhaps later, perhaps not."""
+        said = verdict(text)
+        if said is Verdict.FAILED:
+            obeyed = job.how == "shutdown" and "got timeout" in text
+            left = f"did not shut down in {job.timeout_seconds} s and is left running: " if obeyed else ""
+            job.end(self._desk, Result.FAILED, f"{left}{text}", SlotState.FAILED)
+            return
+        job.upid, job.is_settling, job.is_sent = "", False, False  # it was answered: nothing is under way
+        if said is Verdict.REACHED:
+            self._settle_soon(job)
+        else:
+            self._again(job, text)
+
+    def _settle_soon(self, job: Job) -> None:
+        job.is_settling = True
+        job.give_up_at = self._desk.clock() + _SETTLING_SECONDS
+        self._settle(job)
+
+    def _again(self, job: Job, why: str) -> None:
+        """Try it later, each time after a longer wait, for as long as a pass is patient."""
+        now = self._desk.clock()
+        job.why = why
+        job.attempts += 1
+        delay = min(_FIRST_WAIT_SECONDS * 2 ** (job.attempts - 1), _LONGEST_WAIT_SECONDS)
+        if job.until is not None:
+            delay = max(0.0, min(delay, job.until - now))
+        if now + delay > job.began + PATIENCE_SECONDS:
+            self._give_up(job, f"{why}: {job.told_until()}", is_over=False)
+        else:
+            self._desk.tell(f"{job.name}: {why}; again in {delay:.0f} s")
+            job.not_before = now + delay
+
+    def _give_up(self, job: Job, reason: str, *, is_over: bool) -> None:
+        if job.is_sent:
+            job.end(self._desk, Result.UNKNOWN, reason, SlotState.CLAIMED)
+        else:
+            job.end(self._desk, Result.SKIPPED, reason, SlotState.SKIPPED if is_over else SlotState.WAITING)
+
+    def _pause(self) -> float:
+        open_jobs = self._open()
+        if any(job.is_under_way for job in open_jobs):
+            return POLL_SECONDS
+        now = self._desk.clock()
+        return max(0.1, min(job.not_before for job in open_jobs) - now)
+
+    def _break_off(self) -> None:
+        for job in self._open():
+            if job.is_sent:
+                job.end(self._desk, Result.UNKNOWN, "the pass was broken off meanwhile", SlotState.CLAIMED)
+            else:
+                job.end(self._desk, Result.SKIPPED, "the pass was broken off", SlotState.WAITING)

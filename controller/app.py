@@ -242,7 +242,8 @@ class Controller:
         from controller.reconcile.applier import Target
         from controller.resources.table import KEYCLOAK
 
-        writer = self._open.enter_context(KeycloakWriter(self._keycloak_access(settings), realm))
+        access, resolve = self._keycloak_access(settings), self.configuration.resolve
+        writer = self._open.enter_context(KeycloakWriter(access, realm, resolve=resolve))
         return Target("keycloak", writer, KEYCLOAK, _KEYCLOAK_CONCURRENCY)
 
     def _proxmox_system(self, cluster: str) -> System:
@@ -309,7 +310,7 @@ def keycloak_standing(reader: KeycloakReader, *, own_client: str) -> Standing:
         return Standing(ourselves=ourselves)
     missing = [
         f"view-{thing} of the realm {reader.realm_name}"
-        for thing in ("realm", "users", "clients")
+        for thing in ("realm", "users", "clients", "identity-providers")
         if not rights.roles & {f"view-{thing}", f"manage-{thing}"}
     ]
     return Standing(tuple(missing), ourselves)

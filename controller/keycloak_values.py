@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from controller.keycloak_groups import KeycloakLink
 
 __all__ = [
+    "API_ATTRIBUTE",
     "INVITED_ATTRIBUTE",
     "OUR_ATTRIBUTES",
     "OWNER_ATTRIBUTE",
@@ -49,6 +50,9 @@ OUR_ATTRIBUTES = {
     INVITED_ATTRIBUTE: "How far the invitation by mail is: due, claimed or sent",
 }
 """What the user profile must declare, for admins alone to see and edit, with the words for it."""
+
+API_ATTRIBUTE = "steward.api"
+"""The attribute of roles that says which permissions of the controller's API they give, one text each."""
 
 Attributes = tuple[tuple[str, tuple[str, ...]], ...]
 """Names with their values, sorted by name; Keycloak keeps a list of texts under each."""
@@ -136,6 +140,11 @@ class KeycloakRole:
     def owner(self) -> str:
         """The ownership mark, "" where there is none."""
         return _first(self.attributes, OWNER_ATTRIBUTE)
+
+    @property
+    def api(self) -> tuple[str, ...]:
+        """Permissions of the controller's API, sorted."""
+        return next((tuple(sorted(values)) for key, values in self.attributes if key == API_ATTRIBUTE), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,16 @@ from controller.errors import ControllerError, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Destination", "Reference", "Resolve", "SecretName", "SecretSource", "SecretSources", "named"]
+__all__ = [
+    "Destination",
+    "Reference",
+    "Resolve",
+    "SecretName",
+    "SecretSource",
+    "SecretSources",
+    "named",
+    "no_secret",
+]
 
 Destination = Literal["mail", "identity_providers", "clients", "proxmox", "proxmox_tokens"]
 """What a secret may be used for: realm.mail, identity providers, OpenID clients, the realm of Proxmox, and
@@ -123,6 +132,11 @@ def named(reference: Reference) -> str:
     if reference.controller_file:
         return f"controller_file:{reference.controller_file}"
     return f"controller_env:{reference.controller_env}" if reference.controller_env else "no secret"
+
+
+def no_secret(reference: Reference, destination: Destination) -> str:
+    """The resolver of who was given none. Raises Refused."""
+    raise Refused(f"{named(reference)} may not be used for {destination}", hint=_HINT)
 
 
 def _not_empty(secret: str, place: str) -> str:

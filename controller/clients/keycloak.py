@@ -13,29 +13,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from controller.clients.keycloak_clients import ClientReader
 from controller.clients.keycloak_groups import GroupReader
 from controller.clients.keycloak_people import PeopleReader
+from controller.clients.keycloak_providers import ProviderReader
+from controller.clients.keycloak_realm import RealmReader
 from controller.clients.keycloak_session import PAGE, bound, page_of, path_part
 from controller.clients.keycloak_wire import (
     EventAnswer,
     NamedThing,
-    RealmAnswer,
     RoleAnswer,
     UserAnswer,
     event_of,
 )
-from controller.errors import NotAllowed, NotThere
 from controller.keycloak_values import OUR_ATTRIBUTES, KeycloakRights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.keycloak_values import AdminEvent, KeycloakRealm, KeycloakRole
+    from controller.keycloak_values import AdminEvent, KeycloakRole
 
 __all__ = ["KeycloakReader"]
 
 
-class KeycloakReader(PeopleReader, GroupReader):
+class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, GroupReader):
     """Reads one realm; there is nothing in it that writes. Close it, or use it in a `with`."""
 
     def rights(self) -> KeycloakRights:
@@ -56,19 +57,6 @@ class KeycloakReader(PeopleReader, GroupReader):
             roles=frozenset(granted),
             create_realm="create-realm" in everywhere,
         )
-
-    def realm(self) -> KeycloakRealm | None:
-        """The realm's settings, None where there is no such realm.
-
-        Raises `NotAllowed` if we see only its name.
-        """
-        try:
-            answer = self._read("", RealmAnswer)
-        except NotThere:
-            return None
-        if not answer.is_whole:
-            raise NotAllowed(f"the settings of the realm {self._realm} are hidden from us", hint="view-realm")
-        return answer.value()
 
     def owner_declared(self) -> bool:
         """Whether the user profile declares our attributes; else the server drops them without a word."""

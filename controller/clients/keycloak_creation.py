@@ -20,12 +20,14 @@ from controller.clients.keycloak_session import PAGE, page_of
 from controller.clients.keycloak_wire import ImportAnswer, NamedThing, imported_user
 from controller.errors import Conflict, ControllerError, NotThere, OutcomeUnknown
 from controller.keycloak_values import CreatedUsers
+from controller.secret_sources import no_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from controller.clients.keycloak_connection import KeycloakAccess
     from controller.keycloak_values import KeycloakUser
+    from controller.secret_sources import Resolve
 
 __all__ = ["BATCH", "IMPORTS_AT_ONCE", "PeopleCreator"]
 
@@ -43,8 +45,8 @@ IMPORTS_AT_ONCE = 4
 class PeopleCreator(AccountWriter, GroupReader):
     """Creates users of one realm."""
 
-    def __init__(self, access: KeycloakAccess, realm: str) -> None:
-        super().__init__(access, realm)
+    def __init__(self, access: KeycloakAccess, realm: str, *, resolve: Resolve = no_secret) -> None:
+        super().__init__(access, realm, resolve=resolve)
         self._imports = BoundedSemaphore(IMPORTS_AT_ONCE)
 
     def create_users(

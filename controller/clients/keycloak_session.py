@@ -20,6 +20,7 @@ from controller.clients.keycloak_connection import (
 )
 from controller.clients.keycloak_wire import NamedThing
 from controller.errors import Conflict
+from controller.secret_sources import Resolve, no_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -83,7 +84,11 @@ class KeycloakSession:
 
 
 class KeycloakSender(KeycloakSession):
-    """Writes to one realm; each is sent once."""
+    """Writes to one realm; each is sent once. `resolve` turns references of the policy into secrets."""
+
+    def __init__(self, access: KeycloakAccess, realm: str, *, resolve: Resolve = no_secret) -> None:
+        super().__init__(access, realm)
+        self._resolve = resolve
 
     @staticmethod
     def _connect(access: KeycloakAccess) -> KeycloakConnection:

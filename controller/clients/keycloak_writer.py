@@ -12,44 +12,29 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from controller.clients.keycloak import KeycloakReader
+from controller.clients.keycloak_clients import ClientWriter
 from controller.clients.keycloak_creation import BATCH, IMPORTS_AT_ONCE, PeopleCreator
 from controller.clients.keycloak_groups import GroupWriter
+from controller.clients.keycloak_providers import ProviderWriter
+from controller.clients.keycloak_realm import RealmWriter
 from controller.clients.keycloak_session import path_part, require
 from controller.clients.keycloak_wire import (
     Json,
-    RealmAnswer,
     RoleAnswer,
-    merged_realm,
     merged_role,
-    new_realm,
 )
 from controller.keycloak_values import OUR_ATTRIBUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from controller.keycloak_values import KeycloakRealm, KeycloakRole, RealmPatch, RolePatch
+    from controller.keycloak_values import KeycloakRole, RolePatch
 
 __all__ = ["BATCH", "IMPORTS_AT_ONCE", "KeycloakWriter"]
 
 
-class KeycloakWriter(PeopleCreator, GroupWriter, KeycloakReader):
+class KeycloakWriter(RealmWriter, ProviderWriter, ClientWriter, PeopleCreator, GroupWriter, KeycloakReader):
     """Reads and writes one realm."""
-
-    # realm
-
-    def create_realm(self, realm: KeycloakRealm) -> None:
-        """Create the realm, and take a token that carries rights on it. Raises `Conflict` where it exists."""
-        self._send("POST", "admin/realms", new_realm(realm))
-        self._connection.refresh_token()
-
-    def update_realm(
-        self, patch: RealmPatch, *, still: Callable[[KeycloakRealm], bool] | None = None
-    ) -> None:
-        """Alter the realm's settings. Raises `NotThere`, `Conflict`."""
-        current = self._raw(self._base)
-        require(still, lambda: msgspec.convert(current, RealmAnswer).value(), self._realm)
-        self._send("PUT", self._base, merged_realm(current, patch))
 
     def declare_owner(self) -> bool:
         """Declare our attributes in the user profile, for admins alone; False where they are all there."""

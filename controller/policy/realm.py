@@ -160,6 +160,8 @@ class IdentityProvider(Section):
     """Who comes with the address of an account confirms that it is theirs, or is linked to it at once."""
     sync: Literal["import", "force"] = "import"
     """Take over names and address at the first login only, or at every login."""
+    adopt: bool = False
+    """Take over an identity provider of this alias that exists already."""
 
 
 class Realm(Section):

@@ -15,11 +15,8 @@ __all__ = ["NOT_APPLIED", "not_applied"]
 
 NOT_APPLIED: Final[tuple[tuple[str, ...], ...]] = (
     ("delegate",),
-    ("realm", "default_roles"),
-    ("roles", "*", "api"),
     ("teams",),
     ("users", "*", "ssh_keys"),
-    ("clients",),
     ("calendars",),
     ("schedules",),
     ("machines", "*", "assigned", "teams"),

@@ -1,56 +1,58 @@
-"""The Keycloak realm: that it exists, and what the policy gives of its brute-force protection and name.
+"""The Keycloak realm: that it exists, and those of its settings that the policy gives.
 
 A policy names its realm outright, so the realm needs no adoption: what the policy does not give stays as
-it is. A realm is never deleted. One that we create records its admin events, so that every later write
-can be proved.
+it is. Three parts are said whole where they are given at all: `brute_force` turns the protection on, rules
+that `password_policy` does not name do not hold, and `mail` is the whole mail server. A realm is never
+deleted. One that we create records its admin events, so that every later write can be proved.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeAlias
 
-from controller.keycloak_values import KeycloakRealm, RealmPatch
+from controller.keycloak_passwords import PASSWORDS
+from controller.keycloak_settings import ACTIONS, MAIL, MAIL_PASSWORD, PLAIN
+from controller.keycloak_values import KeycloakRealm
 from controller.plan.change import Change, Operation, Outcome, create, update
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
+from controller.secret_sources import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.plan.change import Fields
+    from controller.keycloak_settings import Settings, SettingValue
     from controller.policy.model import Policy
     from controller.policy.position import SourcePosition
-    from controller.resources.ports import KeycloakReader, KeycloakWriter
+    from controller.policy.realm import Mail
+    from controller.policy.realm import Realm as RealmPolicy
+    from controller.policy.section import Section
+    from controller.resources.settings_ports import SettingsReader, SettingsWriter
 
 __all__ = ["SECTION", "Realm", "apply", "desired", "diff", "observe"]
 
 SECTION = "realm"
 
+_SECONDS = "_seconds"
+_GUARD = "brute_force"
+_ADMIN_EVENTS = "events.admin"
+
+Given: TypeAlias = "dict[str, SettingValue]"
+
 
 @dataclass(frozen=True)
 class Realm:
-    """What we manage of a realm; None is a field that the policy leaves alone.
+    """What we manage of a realm: its settings by name; one that is not there is left alone.
 
-    `lockout_seconds` is the longest.
+    `says_passwords` is true where rules for passwords that are not among the settings do not hold.
     """
 
     name: str
-    display_name: str | None = None
-    brute_force: bool | None = None
-    failures: int | None = None
-    lockout_seconds: int | None = None
+    settings: Settings
+    says_passwords: bool = False
     source: SourcePosition | None = field(default=None, compare=False)
-
-    def fields(self) -> Fields:
-        """The managed fields, as a plan shows them."""
-        named = {
-            "display_name": self.display_name,
-            "brute_force": self.brute_force,
-            "failures": self.failures,
-            "lockout_seconds": self.lockout_seconds,
-        }
-        return {name: value for name, value in named.items() if value is not None}
 
 
 def desired(policy: Policy, _context: Context) -> Mapping[str, Realm]:
@@ -58,39 +60,34 @@ def desired(policy: Policy, _context: Context) -> Mapping[str, Realm]:
     wanted = policy.realm
     if wanted is None:
         return {}
-    guard = wanted.brute_force
     realm = Realm(
         name=wanted.name,
-        display_name=wanted.display_name if "display_name" in wanted.model_fields_set else None,
-        brute_force=None if guard is None else True,
-        failures=None if guard is None else guard.failures,
-        lockout_seconds=None if guard is None else int(guard.lockout.total_seconds()),
+        settings=_given(wanted),
+        says_passwords=wanted.password_policy is not None,
         source=policy.at(SECTION, "name"),
     )
     return {realm.name: realm}
 
 
-def observe(client: KeycloakReader, _context: Context) -> Mapping[str, Realm]:
+def observe(client: SettingsReader, _context: Context) -> Mapping[str, Realm]:
     """The realm as it stands; nothing where there is none."""
-    seen = client.realm()
-    return {} if seen is None else {seen.name: _normal(seen)}
+    seen = client.settings()
+    return {} if seen is None else {client.realm_name: Realm(client.realm_name, seen)}
 
 
 def diff(observed: Mapping[str, Realm], desired: Mapping[str, Realm], context: Context) -> Difference:
-    """Creation where the realm is absent, else an update of the given fields that differ."""
+    """Creation where the realm is absent, else an update of the given settings that differ."""
     changes: list[Change] = []
     for name, wanted in desired.items():
         seen = observed.get(name)
         if seen is None:
+            made = {key: value for key, value in wanted.settings.items() if value is not None}
             reason = "realm is in the policy and not there"
-            changes.append(
-                create(context.system, SECTION, name, wanted.fields(), reason=reason, source=wanted.source)
-            )
+            changes.append(create(context.system, SECTION, name, made, reason=reason, source=wanted.source))
             continue
-        narrowed = _narrowed(seen, wanted)
-        if narrowed != wanted:
-            before, after = narrowed.fields(), wanted.fields()
-            differing = sorted(key for key in after if before.get(key) != after[key])
+        before, after = _sides(seen, wanted)
+        differing = sorted(key for key in after if before[key] != after[key])
+        if differing:
             reason = f"realm differs in {', '.join(differing)}"
             changes.append(
                 update(context.system, SECTION, name, before, after, reason=reason, source=wanted.source)
@@ -98,36 +95,74 @@ def diff(observed: Mapping[str, Realm], desired: Mapping[str, Realm], context: C
     return Difference(changes=tuple(changes))
 
 
-def apply(client: KeycloakWriter, change: Change) -> Outcome:
+def apply(client: SettingsWriter, change: Change) -> Outcome:
     """Create the realm, or set its fields where they are still as they were when the plan was made."""
     return ended(change, lambda: _write(client, change))
 
 
-def _write(client: KeycloakWriter, change: Change) -> Outcome:
-    after: dict[str, Any] = dict(change.after or {})
+def _write(client: SettingsWriter, change: Change) -> Outcome:
+    after: Settings = change.after or {}  # type: ignore[assignment]  # made by `_sides`
     if change.operation is Operation.CREATE:
-        client.create_realm(replace(KeycloakRealm(name=change.key, admin_events=True), **after))
+        records = bool(after.get(_ADMIN_EVENTS, True))
+        client.create_realm(KeycloakRealm(name=change.key, admin_events=records), after)
         return applied(change)
     before = change.before or {}
 
-    def still(seen: KeycloakRealm) -> bool:
-        now = _normal(seen).fields()
-        return all(now.get(name) == value for name, value in before.items())
+    def still(seen: Settings) -> bool:
+        return all(seen.get(name) == value for name, value in before.items())
 
-    client.update_realm(RealmPatch(**{name: after[name] for name in change.changed}), still=still)
+    client.update_settings({name: after[name] for name in change.changed}, still=still)
     return applied(change)
 
 
-def _normal(seen: KeycloakRealm) -> Realm:
-    return Realm(seen.name, seen.display_name, seen.brute_force, seen.failures, seen.lockout_seconds)
+def _sides(seen: Realm, wanted: Realm) -> tuple[Given, Given]:
+    """What was seen and what is wanted of the settings that the policy speaks of; rules that hold on neither
+    side are left out.
+    """
+    after = dict(wanted.settings)
+    if wanted.says_passwords:
+        after |= {name: None for name in seen.settings if name.startswith(PASSWORDS) and name not in after}
+    before = {name: seen.settings.get(name) for name in after}
+    told = [name for name in after if after[name] is not None or before[name] is not None]
+    return {name: before[name] for name in told}, {name: after[name] for name in told}
 
 
-def _narrowed(seen: Realm, wanted: Realm) -> Realm:
-    """What was seen, without the fields that the policy leaves alone."""
-    return replace(
-        seen,
-        display_name=None if wanted.display_name is None else seen.display_name,
-        brute_force=None if wanted.brute_force is None else seen.brute_force,
-        failures=None if wanted.failures is None else seen.failures,
-        lockout_seconds=None if wanted.lockout_seconds is None else seen.lockout_seconds,
-    )
+def _given(realm: RealmPolicy) -> Given:
+    """The settings that stand in the policy."""
+    found: Given = {}
+    for name in PLAIN:
+        part, _, rest = name.removesuffix(_SECONDS).rpartition(".")
+        holder: Section | None = getattr(realm, part) if part else realm
+        if name == _GUARD:
+            if realm.brute_force is not None:
+                found[name] = True
+        elif holder is not None and rest in holder.model_fields_set and getattr(holder, rest) is not None:
+            found[name] = _value(getattr(holder, rest))
+    if realm.password_policy is not None:
+        found |= _rules(realm.password_policy)
+    if realm.mail is not None:
+        found |= _mail(realm.mail)
+    return found | {f"{ACTIONS}{alias}": state for alias, state in realm.required_actions.items()}
+
+
+def _rules(passwords: Section) -> Given:
+    found: Given = {}
+    for name in type(passwords).model_fields:
+        value = getattr(passwords, name)
+        suffix = _SECONDS if name == "max_age" else ""
+        found[f"{PASSWORDS}{name}{suffix}"] = None if value is False else _value(value)
+    return found
+
+
+def _mail(mail: Mail) -> Given:
+    found = {
+        f"{MAIL}{name}": _value(getattr(mail, name)) for name in type(mail).model_fields if name != "password"
+    }
+    return found | ({MAIL_PASSWORD: named(mail.password)} if mail.password else {})
+
+
+def _value(given: object) -> SettingValue:
+    """As settings are kept: lengths of time in seconds."""
+    if isinstance(given, timedelta):
+        return int(given.total_seconds())
+    return given if isinstance(given, bool | int | str) else None

@@ -1,11 +1,15 @@
-"""Realm roles of Keycloak: description and what they include. A role is ours when it carries our mark."""
+"""Realm roles of Keycloak: description, what they include, and the permissions of our API that they give.
+
+A role is ours when it carries our mark. The permissions stand in an attribute, so that whoever knows the
+roles of a token finds them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from controller.keycloak_values import OWNER_ATTRIBUTE, KeycloakRole, RolePatch, attributes_of
+from controller.keycloak_values import API_ATTRIBUTE, OWNER_ATTRIBUTE, KeycloakRole, RolePatch, attributes_of
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
@@ -14,6 +18,7 @@ from controller.resources.writing import applied, ended
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from controller.keycloak_values import Attributes
     from controller.plan.change import Fields
     from controller.policy.model import Policy
     from controller.policy.position import SourcePosition
@@ -31,6 +36,7 @@ class Role:
     owner: str
     description: str | None = None
     includes: frozenset[str] = frozenset()
+    api: tuple[str, ...] = ()
     adopt: bool = field(default=False, compare=False)
     object_id: str = field(default="", compare=False)
     source: SourcePosition | None = field(default=None, compare=False)
@@ -41,6 +47,7 @@ class Role:
             "owner": self.owner,
             "description": self.description or "",
             "includes": sorted(self.includes),
+            "api": list(self.api),
         }
 
 
@@ -51,6 +58,7 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Role]:
             owner=context.owner,
             description=wanted.description if "description" in wanted.model_fields_set else None,
             includes=frozenset(wanted.includes),
+            api=tuple(sorted(set(wanted.api))),
             adopt=wanted.adopt,
             source=policy.at(SECTION, name),
         )
@@ -113,7 +121,7 @@ def _write(client: KeycloakWriter, change: Change) -> Outcome:
         wanted = _stored(change.key, after)
         patch = RolePatch(
             description=wanted.description if "description" in change.changed else None,
-            attributes=wanted.attributes if "owner" in change.changed else (),
+            attributes=_marks(after) if {"owner", "api"} & set(change.changed) else (),
             includes=wanted.includes if "includes" in change.changed else None,
         )
         client.update_role(change.object_id, patch, still=still)
@@ -125,6 +133,7 @@ def _normal(seen: KeycloakRole) -> Role:
         owner=seen.owner,
         description=seen.description,
         includes=seen.includes or frozenset(),
+        api=seen.api,
         object_id=seen.id,
     )
 
@@ -140,6 +149,12 @@ def _stored(name: str, after: Fields) -> KeycloakRole:
     return KeycloakRole(
         name=name,
         description=str(after["description"]),
-        attributes=attributes_of({OWNER_ATTRIBUTE: str(after["owner"])}),
+        attributes=attributes_of(dict(_marks(after))),
         includes=frozenset(map(str, after["includes"])),  # type: ignore[arg-type]
     )
+
+
+def _marks(after: Fields) -> Attributes:
+    """Our attributes as an update writes them: one without a value is taken away."""
+    api = tuple(map(str, after["api"]))  # type: ignore[arg-type]
+    return ((API_ATTRIBUTE, api), (OWNER_ATTRIBUTE, (str(after["owner"]),)))

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from controller.plan.change import Operation
-from controller.resources import accounts, profile, realm, roles, users
+from controller.resources import (
+    accounts,
+    clients,
+    default_roles,
+    identity_providers,
+    profile,
+    realm,
+    roles,
+    users,
+)
 from controller.resources.resource import Resource
 
 __all__ = ["KEYCLOAK"]
@@ -19,7 +28,26 @@ KEYCLOAK = (
         profile.apply,
         mode=users.SECTION,
     ),
+    Resource(
+        identity_providers.SECTION,
+        "keycloak",
+        identity_providers.desired,
+        identity_providers.observe,
+        identity_providers.diff,
+        identity_providers.apply,
+        mode=realm.SECTION,
+    ),
     Resource(roles.SECTION, "keycloak", roles.desired, roles.observe, roles.diff, roles.apply),
+    Resource(
+        default_roles.SECTION,
+        "keycloak",
+        default_roles.desired,
+        default_roles.observe,
+        default_roles.diff,
+        default_roles.apply,
+        mode=realm.SECTION,
+    ),
+    Resource(clients.SECTION, "keycloak", clients.desired, clients.observe, clients.diff, clients.apply),
     Resource(
         users.SECTION,
         "keycloak",

@@ -1,0 +1,141 @@
+"""Identity providers of a realm: other people's logins. One is ours when its configuration carries our mark.
+
+A field that the policy does not give is left as it is, or made with its default. A client's secret cannot
+be compared: it is written when it is made, when its reference changes, and with any other change. Source:
+Keycloak Admin REST API, resource "Identity Providers".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+from controller.keycloak_login_values import IdentityProvider
+from controller.plan.change import Change, Operation, Outcome, delete, freeze
+from controller.resources.given import given_fields
+from controller.resources.ownership import Rules, compare
+from controller.resources.resource import Context, Difference
+from controller.resources.writing import applied, ended
+from controller.secret_sources import named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.plan.change import Fields, Json
+    from controller.policy.model import Policy
+    from controller.policy.position import SourcePosition
+    from controller.policy.realm import IdentityProvider as ProviderPolicy
+    from controller.resources.settings_ports import SettingsReader, SettingsWriter
+
+__all__ = ["SECTION", "Provider", "apply", "desired", "diff", "observe"]
+
+SECTION = "identity_providers"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An identity provider; `given` holds the fields that the policy gives, empty for one that was seen."""
+
+    value: IdentityProvider
+    given: Mapping[str, object] = field(default_factory=dict, compare=False)
+    adopt: bool = field(default=False, compare=False)
+    source: SourcePosition | None = field(default=None, compare=False)
+
+    @property
+    def owner(self) -> str:
+        """The ownership mark."""
+        return self.value.owner
+
+    @property
+    def object_id(self) -> str:
+        """The alias: the server addresses identity providers by it."""
+        return self.value.alias
+
+    def fields(self) -> Fields:
+        """The managed fields, as a plan shows them."""
+        return _shown(self.value)
+
+
+def desired(policy: Policy, context: Context) -> Mapping[str, Provider]:
+    """The identity providers of the policy."""
+    providers = policy.realm.identity_providers if policy.realm else {}
+    return {
+        alias: Provider(
+            value=IdentityProvider(alias, owner=context.owner),
+            given=_given(wanted) | {"owner": context.owner},
+            adopt=wanted.adopt,
+            source=policy.at("realm", "identity_providers", alias),
+        )
+        for alias, wanted in providers.items()
+    }
+
+
+def observe(client: SettingsReader, _context: Context) -> Mapping[str, Provider]:
+    """All identity providers; none in a realm that is not there."""
+    if client.realm() is None:
+        return {}
+    return {provider.alias: Provider(provider) for provider in client.identity_providers()}
+
+
+def diff(observed: Mapping[str, Provider], desired: Mapping[str, Provider], context: Context) -> Difference:
+    """What to create, alter and (as prunes) delete; providers of others in the way are reported."""
+    aligned = {alias: _aligned(wanted, observed.get(alias)) for alias, wanted in desired.items()}
+    needs = (f"{context.system}/realm/{context.realm}",)
+    rules = Rules(SECTION, "identity provider", lambda _key, _after: needs)
+    changes, reported = compare(observed, aligned, context, rules)
+    ours = {alias: seen for alias, seen in observed.items() if seen.owner == context.owner}
+    prunes = [
+        delete(
+            context.system,
+            SECTION,
+            alias,
+            seen.fields(),
+            reason="identity provider carries our mark and is no longer in the policy",
+            object_id=alias,
+        )
+        for alias, seen in ours.items()
+        if alias not in desired
+    ]
+    return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
+
+
+def apply(client: SettingsWriter, change: Change) -> Outcome:
+    """Write one change of an identity provider, where it is still what the plan has seen."""
+    return ended(change, lambda: _write(client, change))
+
+
+def _write(client: SettingsWriter, change: Change) -> Outcome:
+    def still(seen: IdentityProvider) -> bool:
+        return freeze(_shown(seen)) == change.before
+
+    if change.after is None:
+        client.delete_identity_provider(change.key, still=still)
+    elif change.operation is Operation.CREATE:
+        client.create_identity_provider(_stored(change.key, change.after))
+    else:
+        client.update_identity_provider(_stored(change.key, change.after), change.changed, still=still)
+    return applied(change)
+
+
+def _given(wanted: ProviderPolicy) -> dict[str, object]:
+    """The fields that stand in the policy; the type decides what the rest means, and always counts."""
+    found = given_fields(wanted, without={"adopt", "client_secret"}) | {"type": wanted.type}
+    return found | ({"client_secret": named(wanted.client_secret)} if wanted.client_secret else {})
+
+
+def _aligned(wanted: Provider, seen: Provider | None) -> Provider:
+    """A field that the policy leaves alone is desired as it is, or as new ones are."""
+    base = wanted.value if seen is None else seen.value
+    return replace(wanted, value=replace(base, **wanted.given))  # type: ignore[arg-type]
+
+
+def _shown(provider: IdentityProvider) -> dict[str, Json]:
+    values: dict[str, Json] = {
+        one.name: getattr(provider, one.name) for one in fields(provider) if one.name != "alias"
+    }
+    return values | {"scopes": list(provider.scopes)}
+
+
+def _stored(alias: str, after: Fields) -> IdentityProvider:
+    values = {**after, "scopes": tuple(after["scopes"])}  # type: ignore[arg-type]
+    return IdentityProvider(alias, **values)  # type: ignore[arg-type]  # made by `_shown`

@@ -1,12 +1,13 @@
 """Changes in words, for people: what an object is called and what becomes of it. Pure.
 
 Only what is not obvious is said: a creation lists what it sets, an update what it alters (before → after),
-and the reason stands only where no line of the policy asks for the change.
+and the reason stands only where it is not just that a line of the policy asks for the change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from controller.plan.change import Operation
@@ -16,15 +17,26 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Change, Fields, Json
 
-__all__ = ["counted", "is_adoption", "name_of", "noun_of", "words_of"]
+__all__ = ["author_of", "counted", "is_adoption", "is_obvious", "name_of", "noun_of", "text_of", "words_of"]
 
 _NOUNS = {
     "realm": "realm",
     "profile": "user profile",
+    "identity_providers": "identity provider",
     "roles": "role",
+    "default_roles": "default roles",
+    "teams": "team",
     "users": "user",
+    "clients": "client",
+    "pools": "pool",
+    "tokens": "token",
     "machines.assigned": "assignment",
+    "pools.assigned": "assignment",
+    "storages.assigned": "assignment",
+    "nodes.assigned": "assignment",
+    "machines.power": "machine",
 }
+_ASSIGNED = ".assigned"
 _SWITCHES = {
     "enabled": ("disabled", "disabled → enabled", "enabled → disabled"),
     "brute_force": (
@@ -37,7 +49,17 @@ _SWITCHES = {
 }
 """Booleans: worth saying of something new, turned on, turned off."""
 
-_LABELS = {"first_name": "first name", "last_name": "last name", "display_name": "display name"}
+_SOURCES = {
+    "controller_file": "file",
+    "controller_env": "environment",
+    "host_file": "the host's file",
+    "host_env": "the host's environment",
+}
+"""References to secrets: where the value is, never what it is."""
+
+_LONGEST = 120
+_MOST_ITEMS = 12
+_OBVIOUS = ("differs", "not there", " in the policy")
 _SECONDS = "_seconds"
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
 
@@ -73,15 +95,31 @@ def _owner(change: Change) -> Json:
 
 def words_of(change: Change) -> list[str]:
     """What becomes of the object, part by part; the least obvious reason last."""
-    if change.operation is Operation.DELETE:
-        return [_reason(change)]
     before, after = change.before or {}, change.after or {}
     if change.operation is Operation.CREATE:
         said = list(_made(change, after))
+    elif change.operation is Operation.DELETE:
+        said = []
     else:
         names = sorted(change.changed, key=lambda name: name != "owner")
-        said = [words for name in names if (words := _step(name, before.get(name), after.get(name)))]
-    return said if change.source else [*said, _reason(change)]
+        said = [words for name in names for words in _step(name, before.get(name), after.get(name))]
+    said = said if is_obvious(change) else [*said, _reason(change)]
+    return [*said, f"changed by {author_of(change)}"] if change.changed_by else said
+
+
+def is_obvious(change: Change) -> bool:
+    """Whether a line of the policy asks for the change, and nothing else is to be said of why."""
+    said = not change.reason or any(word in change.reason for word in _OBVIOUS)
+    return change.source is not None and said
+
+
+def author_of(change: Change) -> str:
+    """Who made the object differ and when, in UTC; "" where nobody knows."""
+    by = change.changed_by
+    if by is None:
+        return ""
+    detail = f" ({by.detail})" if by.detail else ""
+    return f"{by.actor} on {by.at.astimezone(UTC):%Y-%m-%d %H:%M UTC}{detail}"
 
 
 def _reason(change: Change) -> str:
@@ -91,12 +129,12 @@ def _reason(change: Change) -> str:
 
 def _made(change: Change, after: Fields) -> Iterator[str]:
     """What a creation sets; names that the account's own name tells already are left out."""
-    if change.section == "machines.assigned":
+    if change.section.endswith(_ASSIGNED):
         return
     lists = [name for name, value in after.items() if _is_list(value)]
     for name in (name for name in lists if _items(after[name])):
         label = "" if name in {"roles", "privileges"} else f"{_label(name)} "
-        yield label + " ".join(map(str, _items(after[name])))
+        yield label + _few([_text(name, one) for one in _items(after[name])])
     person = " ".join(str(after[name]) for name in ("first_name", "last_name") if after.get(name))
     if person and person.casefold().replace(" ", ".") != change.key:
         yield person
@@ -116,23 +154,34 @@ def _noteworthy(name: str, *, is_on: bool) -> list[str]:
     return [_SWITCHES[name][0] if name in _SWITCHES else _label(name)]
 
 
-def _step(name: str, before: Json, after: Json) -> str:
-    """One field of an update; "" where other words say it."""
+def _step(name: str, before: Json, after: Json) -> list[str]:
+    """One field of an update; nothing where other words say it."""
     if name == "vanished":
-        return "is named by the policy again" if before and not after else ""
+        return ["is named by the policy again"] if before and not after else []
     if name == "owner":
-        return "adopted" if not before else f"owner {before} → {after}"
+        return ["adopted" if not before else f"owner {before} → {after}"]
     if name in _SWITCHES and isinstance(before, bool) and isinstance(after, bool):
-        return _SWITCHES[name][1 if after else 2]
+        return [_SWITCHES[name][1 if after else 2]]
     if _is_list(before) and _is_list(after):
         had, has = _items(before), _items(after)
-        moves = [f"+{one}" for one in has if one not in had] + [f"-{one}" for one in had if one not in has]
-        return f"{_label(name)} {' '.join(map(str, moves))}"
-    return f"{_label(name)} {_text(name, before)} → {_text(name, after)}"
+        moves = [f"+{_text(name, one)}" for one in has if one not in had]
+        moves += [f"-{_text(name, one)}" for one in had if one not in has]
+        return [f"{_label(name)} {_few(moves) if moves else 'in another order'}"]
+    if isinstance(before, Mapping) and isinstance(after, Mapping) and not _is_reference(after):
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        return [
+            f"{_label(name)}: {step}" for key in keys for step in _step(key, before.get(key), after.get(key))
+        ]
+    return [f"{_label(name)} {_text(name, before)} → {_text(name, after)}"]
+
+
+def _few(texts: Sequence[str]) -> str:
+    rest = f" and {len(texts) - _MOST_ITEMS} more" if len(texts) > _MOST_ITEMS else ""
+    return " ".join(texts[:_MOST_ITEMS]) + rest
 
 
 def _label(name: str) -> str:
-    return _LABELS.get(name, name.removesuffix(_SECONDS))
+    return name.removesuffix(_SECONDS).replace("_", " ")
 
 
 def _is_list(value: Json) -> bool:
@@ -143,14 +192,29 @@ def _items(value: Json) -> tuple[Json, ...]:
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
-def _text(name: str, value: Json) -> str:
+def text_of(name: str, value: Json) -> str:
+    """A value of a field as people read it, whole."""
     if name.endswith(_SECONDS) and isinstance(value, int):
         return _duration(value)
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={_text(key, item)}" for key, item in value.items())
+        if _is_reference(value):
+            return " ".join(f"from {_SOURCES[key]} {item}" for key, item in value.items())
+        return " ".join(f"{key}={text_of(key, item)}" for key, item in value.items()) or "none"
+    if _is_list(value):
+        return " ".join(text_of(name, item) for item in _items(value)) or "none"
     if value is None or value == "":
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _text(name: str, value: Json) -> str:
+    """The same, no longer than a line or so."""
+    text = text_of(name, value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+def _is_reference(value: Mapping[str, Json]) -> bool:
+    return bool(value) and value.keys() <= _SOURCES.keys()
 
 
 def _duration(seconds: int) -> str:

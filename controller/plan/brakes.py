@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controller.plan.limits import Limits, Strictest
     from controller.plan.plan import Plan
 
-__all__ = ["ACTIVE_USERS", "ADMINS", "Refusal", "check"]
+__all__ = ["ACTIVE_USERS", "ADMINS", "Refusal", "check", "person_of"]
 
 ADMINS = "admins"
 """The population of people who can administer a system; it may shrink but never to nothing."""
@@ -180,7 +180,7 @@ def _protected(plan: Plan, limits: Strictest) -> list[Refusal]:
     held = tuple(
         change
         for change in plan.changes
-        if _takes(change) and (_person(change) in names or _edges(change) & theirs)
+        if _takes(change) and (person_of(change) in names or _edges(change) & theirs)
     )
     if not held:
         return []
@@ -217,7 +217,7 @@ def _own_account(changes: Sequence[Change], ourselves: frozenset[str]) -> list[R
         if change.identity in ourselves
         or (
             change.before is not None
-            and ourselves & {f"{change.system}/users/{_person(change)}", _holder(change)}
+            and ourselves & {f"{change.system}/users/{person_of(change)}", _holder(change)}
         )
     )
     if not held:
@@ -231,18 +231,16 @@ def _holder(change: Change) -> str:
     return f"{change.system}/holders/{fields['holder']}" if fields.get("holder") else ""
 
 
-def _person(change: Change) -> str:
+def person_of(change: Change) -> str:
     """Whom a change of an account, a token or an entry is about, as the policy names people; or ""."""
     if change.section == "users":
         return change.key
     fields = change.before or change.after or {}
+    holder = str(fields.get("holder") or fields.get("userid") or "")
     if change.section == "tokens" or fields.get("kind") == "token":
-        return (
-            str(fields.get("userid") or fields.get("holder") or change.key)
-            .partition("!")[0]
-            .rpartition("@")[0]
-        )
-    return str(fields.get("holder", "")).rpartition("@")[0] if fields.get("kind") == "user" else ""
+        owner = (holder or change.key).partition("!")[0]
+        return owner.rpartition("@")[0] or owner
+    return holder.rpartition("@")[0] if fields.get("kind") == "user" else ""
 
 
 def _names(fields: Mapping[str, Json], field: str) -> tuple[str, ...]:

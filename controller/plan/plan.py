@@ -133,7 +133,8 @@ class Plan:
     `instances` names the systems by address, `scope` what was looked at, `limits` the brakes in force, and
     `populations` how many objects of ours were seen, by `system/section` (the brakes' denominator). `notes`
     go into the record of the pass, `possessions` are the roles, teams and groups that protected people have,
-    by name; neither stands in JSON.
+    by name; neither stands in JSON. `overrides` are those in force, in words; not they are in the digest, but
+    what comes of them.
     """
 
     owner: str
@@ -146,6 +147,7 @@ class Plan:
     populations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[Note, ...] = ()
     possessions: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    overrides: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -180,6 +182,7 @@ class Plan:
             "changes": [change.to_json() for change in self.changes],
             "unobserved": [gap.to_json() for gap in self.unobserved],
             "reported": [report.to_json() for report in self.reported],
+            "overrides": list(self.overrides),
         }
 
     def count(self, operation: Operation) -> int:

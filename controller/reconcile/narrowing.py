@@ -1,26 +1,25 @@
 """From what a diff found to what a plan does:
 
-modes, ignored fields, targets, and prunes that we may make. Pure.
+modes, ignored fields, and prunes that we may make. Pure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from controller.plan.change import Operation, freeze
 from controller.plan.plan import Report
-from controller.policy.problems import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-    from controller.plan.change import Change
-    from controller.plan.plan import Note
+    from controller.plan.change import Change, Fields
     from controller.policy.model import Policy
 
-__all__ = ["aimed", "is_aimed_at", "known_prunes", "only_reported", "unknown_targets", "without_ignored"]
+__all__ = ["known_prunes", "only_reported", "without_ignored"]
 
 
 def known_prunes(
@@ -56,13 +55,18 @@ def only_reported(changes: Iterable[Change]) -> list[Report]:
 
 
 def without_ignored(changes: Iterable[Change], policy: Policy) -> list[Change]:
-    """The changes without the fields that the policy ignores; an update that then alters nothing is gone."""
+    """The changes without the fields that the policy ignores; an update that then alters nothing is gone.
+
+    `attributes.theme` is the entry `theme` of the field `attributes`.
+    """
+    if not policy.ignore:
+        return list(changes)
     kept: list[Change] = []
     for change in changes:
-        fields = _ignored(change, policy) if change.operation is Operation.UPDATE else frozenset()
-        before, after = change.before or {}, change.after or {}
-        if fields & set(change.changed):
-            after = {name: before.get(name) if name in fields else value for name, value in after.items()}
+        if change.operation is Operation.UPDATE:
+            after = change.after or {}
+            for field in _ignored(change, policy):
+                after = _as_before(change.before or {}, after, field)
             change = replace(change, after=freeze(after))  # noqa: PLW2901 - the narrowed change takes its place
             if not change.changed:
                 continue
@@ -70,53 +74,29 @@ def without_ignored(changes: Iterable[Change], policy: Policy) -> list[Change]:
     return kept
 
 
-def _ignored(change: Change, policy: Policy) -> frozenset[str]:
-    names: set[str] = set()
-    for rule in policy.ignore:
-        patterns = {"users": rule.users, "roles": rule.roles, "machines.assigned": rule.machines}
-        pattern = patterns.get(change.section)
-        if pattern is not None and fnmatchcase(change.key, pattern):
-            names.update(rule.fields)
-    return frozenset(names)
+def _as_before(before: Fields, after: Fields, field: str) -> Fields:
+    """The fields after a change, the one that is ignored as it was."""
+    name, _, inner = field.partition(".")
+    if field in after:
+        return {**after, field: before.get(field)}
+    had, has = before.get(name), after.get(name)
+    if not isinstance(had, Mapping) or not isinstance(has, Mapping):
+        return after
+    rest = {key: value for key, value in has.items() if key != inner}
+    return {**after, name: {**rest, inner: had[inner]} if inner in had else rest}
 
 
-def aimed(changes: Sequence[Change], targets: Sequence[str]) -> list[Change]:
-    """The changes that `section/key` targets name, and what these depend on; all of them without targets."""
-    if not targets:
-        return list(changes)
-    by_identity = {change.identity: change for change in changes}
-    wanted = [change for change in changes if _hit(change, targets)]
-    kept: dict[str, Change] = {}
-    while wanted:
-        change = wanted.pop()
-        if change.identity not in kept:
-            kept[change.identity] = change
-            wanted += [by_identity[name] for name in change.depends_on if name in by_identity]
-    return list(kept.values())
-
-
-def is_aimed_at(note: Note, targets: Sequence[str]) -> bool:
-    """Whether a note is about what `targets` name; without targets every note is."""
-    return not targets or f"{note.section.partition('.')[0]}/{note.key}" in targets
-
-
-def _hit(change: Change, targets: Sequence[str]) -> bool:
-    """An assignment is hit by its own key, and by its machine as its title begins with it."""
-    machine = change.title.partition(" ← ")[0] if change.section == "machines.assigned" else ""
-    names = {f"{change.section}/{change.key}", *([f"machines/{machine}"] if machine else [])}
-    return not names.isdisjoint(targets)
-
-
-def unknown_targets(
-    targets: Sequence[str], changes: Iterable[Change], named: Iterable[str]
-) -> list[tuple[str, str]]:
-    """The targets that neither the policy names (`named`, as `section/key`) nor a change hits.
-
-    Each comes with what was probably meant, or "".
-    """
-    listed, known = list(changes), set(named)
+def _ignored(change: Change, policy: Policy) -> list[str]:
+    """The fields that are left alone; the pattern is for the names of the section."""
+    section = change.section.partition(".")[0]
     return [
-        (target, did_you_mean(target, known))
-        for target in targets
-        if target not in known and not any(_hit(change, [target]) for change in listed)
+        field
+        for rule in policy.ignore
+        if (pattern := getattr(rule, section, None)) is not None and _is_called(change, pattern)
+        for field in rule.fields
     ]
+
+
+def _is_called(change: Change, pattern: str) -> bool:
+    names = (change.key, change.title.partition(" ← ")[0])
+    return any(fnmatchcase(name, pattern) for name in names if name)

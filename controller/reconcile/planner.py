@@ -14,16 +14,10 @@ from typing import TYPE_CHECKING, Any
 from controller.errors import ControllerError
 from controller.plan.brakes import Refusal, check
 from controller.plan.plan import Gap, Plan, Report, ordered
-from controller.policy.problems import quoted
 from controller.reconcile.authors import with_authors
-from controller.reconcile.narrowing import (
-    aimed,
-    is_aimed_at,
-    known_prunes,
-    only_reported,
-    unknown_targets,
-    without_ignored,
-)
+from controller.reconcile.narrowing import known_prunes, only_reported, without_ignored
+from controller.reconcile.targets import aimed, check_targets, is_aimed_at
+from controller.resources.overrides import Overrides
 from controller.resources.resource import Context, Difference, Resource
 
 if TYPE_CHECKING:
@@ -82,11 +76,12 @@ class Memory:
 
     `known` tells whether our own record or an earlier commit knows an object (system, section, key): the
     second half of what prune needs. `limits` are the effective brakes, the last applied commit's among
-    them.
+    them; `overrides` those in force at the instant of the pass.
     """
 
     limits: Strictest
     known: Callable[[str, str, str], bool]
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class Planner:
             for resource in system.resources:
                 if resource.section not in sights[system.name].observed:
                     continue
-                context = self.context(system, policy, memory.limits)
+                context = self.context(system, policy, memory)
                 observed = sights[system.name].observed[resource.section]
                 found = resource.diff(observed, resource.desired(policy, context), context)
                 made, told = _narrowed(resource, found, policy, memory)
@@ -132,11 +127,11 @@ class Planner:
                 populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
                 for name, theirs in found.possessions.items():
                     possessions[name] = possessions.get(name, frozenset()) | theirs
-        _check_targets(targets, changes, policy)
+        check_targets(targets, changes, policy)
         sections = {resource.section for system in self.systems for resource in system.resources}
         return Plan(
             owner=policy.owner,
-            changes=ordered(aimed(changes, targets)),
+            changes=ordered(aimed(changes, targets, policy)),
             unobserved=tuple(gaps),
             reported=tuple(reported),
             instances=MappingProxyType({system.name: system.address for system in self.systems}),
@@ -145,6 +140,7 @@ class Planner:
             populations=MappingProxyType(populations),
             notes=tuple(note for note in notes if is_aimed_at(note, targets)),
             possessions=MappingProxyType(possessions),
+            overrides=memory.overrides.told(),
         )
 
     def with_authors(self, plan: Plan) -> Plan:
@@ -161,8 +157,9 @@ class Planner:
             for resource in system.resources
         }
 
-    def context(self, system: System, policy: Policy, limits: Strictest | None = None) -> Context:
+    def context(self, system: System, policy: Policy, memory: Memory | None = None) -> Context:
         """What the resources of a system may know in this pass."""
+        limits = memory.limits if memory else None
         return Context(
             system=system.name,
             owner=policy.owner,
@@ -171,26 +168,15 @@ class Planner:
             issuer=self.issuer,
             role_names=frozenset(policy.roles),
             adopted_roles=frozenset(name for name, role in policy.roles.items() if role.adopt),
+            teams={name: team.parent or "" for name, team in policy.teams.items()},
+            adopted_teams=frozenset(name for name, team in policy.teams.items() if team.adopt),
+            linked=frozenset(name for name, user in policy.users.items() if user.links),
             delete_after_days=(limits and limits.delete_after_days) or 0,
             protected=limits.protected if limits else frozenset(),
+            overrides=memory.overrides if memory else Overrides(),
             unlisted=policy.unlisted.users,
             unlisted_acls=policy.unlisted.acls,
             only_cluster=system.only_cluster,
-        )
-
-
-def _check_targets(targets: Sequence[str], changes: Sequence[Change], policy: Policy) -> None:
-    """Raise ControllerError for a target that nothing is called: a slip would read as "nothing to do"."""
-    if not targets:
-        return
-    named = {f"roles/{name}" for name in policy.roles} | {f"users/{name}" for name in policy.users}
-    named |= {f"machines/{name}" for name in policy.machines}
-    named |= {f"realm/{policy.realm.name}"} if policy.realm else set()
-    for target, meant in unknown_targets(targets, changes, named):
-        question = f"; did you mean {quoted(meant)}?" if meant else ""
-        raise ControllerError(
-            f"nothing is called {quoted(target)}{question}",
-            hint="a target is users/NAME, roles/NAME, machines/NAME",
         )
 
 

@@ -56,6 +56,11 @@ class Overrides:
     suspended: Mapping[str, Suspension] = field(default_factory=lambda: MappingProxyType({}))
     held: Mapping[str, Hold] = field(default_factory=lambda: MappingProxyType({}))
 
+    def told(self) -> tuple[str, ...]:
+        """Each in a sentence, people first."""
+        people = [f"user {name} is {one}" for name, one in sorted(self.suspended.items())]
+        return (*people, *(f"machine {name} is {one}" for name, one in sorted(self.held.items())))
+
 
 def _told(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%d %H:%M UTC")

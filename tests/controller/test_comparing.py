@@ -126,9 +126,9 @@ CHANGED = {
         ],
     ),
     "something new": (
-        ("machines:", "pools: {gpu: {comment: cards, assigned: {teams: {research: viewer}}}}\nmachines:"),
+        ("machines:", "pools: {gpu: {comment: c, assigned: {teams: {research: viewer}}}}\nmachines:"),
         [
-            "added pools gpu : None -> {'comment': 'cards', 'assigned': {'teams': {'research': 'viewer'}}} @11",
+            "added pools gpu : None -> {'comment': 'c', 'assigned': {'teams': {'research': 'viewer'}}} @11",
             "+ jo: VM.Audit on pool gpu [through team research]",
         ],
     ),
@@ -193,7 +193,7 @@ def test_folders_on_the_command_line(tmp_path):
     ]
     as_json = json.loads(steward(tmp_path, "diff", "old", "new", "--output", "json"))
     assert as_json["same"] is False
-    assert as_json["differences"][0]["after_at"] == "new/all.yaml:6:37"
+    assert as_json["differences"][0]["after_at"] == "new/all.yaml:6:36"
     markdown = steward(tmp_path, "diff", "old", "new", "--output", "markdown")
     assert "| + | jo | gains role power through team research | new/all.yaml:6 |" in markdown
     assert "the same" in steward(tmp_path, "diff", "old", "old", code=0)

@@ -88,7 +88,7 @@ def test_on_the_command_line():
     printed = steward("simulate", "jo", "tour", "--day", "2026-06-01")
     assert "may log in until 2027-01-31, with a second factor" in printed
     assert "through role power-user" in printed
-    assert "without effect" in " ".join(printed.split())
+    assert "own entry wins" in " ".join(printed.split())
     gone = steward("simulate", "jo", "tour", "--day", "2027-02-01")
     assert "cannot log in: the account expired on 2027-01-31" in gone
     as_json = json.loads(steward("simulate", "jo", "tour", "--output", "json", "--day", "2026-06-01"))

@@ -71,6 +71,9 @@ def answer(center: Datacenter, request: Request) -> Answer:
         return Answer(refusal.status, refusal.reason, None, delay)
     except ApiError as error:
         return _failed(error)
+    if request.verb != "GET" and center.faults.lost_answers > 0:
+        center.faults.lost_answers -= 1
+        return Answer(596, "Broken pipe", None)
     if isinstance(result, Listing):
         body: dict[str, object] = {"data": result.data}
         return Answer(200, "OK", {**body, "total": result.total} if result.total else body)

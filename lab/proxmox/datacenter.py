@@ -22,11 +22,15 @@ __all__ = ["Datacenter", "Faults"]
 
 @dataclass
 class Faults:
-    """What goes wrong on demand: `down` drops connections, `malformed` spoils bodies."""
+    """What goes wrong on demand: `down` drops connections, `malformed` spoils bodies.
+
+    `lost_answers` is how many writes from now on are carried out while their answer gets lost between nodes.
+    """
 
     latency_seconds: float = 0.0
     down: bool = False
     malformed: bool = False
+    lost_answers: int = 0
 
 
 @dataclass

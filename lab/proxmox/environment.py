@@ -5,7 +5,8 @@ The shape is that of `environment` in the recordings: `nodes` (names, or objects
 (names, or objects with `storage content shared nodes`), `ha_managed` (VM IDs), `rrd` (statistics as
 upstream's status daemon sends them) and `backup_files` (storage → file names, with remarks in brackets).
 `live_statistics` makes /cluster/resources follow the guests instead of constant rrd lines; `cluster_name`
-names the cluster.
+names the cluster; `ha_delay_seconds` is how long the high availability manager takes to carry out a wish (it
+never does where nothing is given, as in the recordings).
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class Node:
 
 @dataclass
 class Guest:
-    """A virtual machine or container; `config` is None where upstream's file is not read."""
+    """A virtual machine or container; `config` is None where upstream's file is not read.
+
+    One that `warns` starts with a warning in its task's log; one that `hangs` obeys no power-down.
+    """
 
     vmid: int
     type: str
@@ -50,6 +54,7 @@ class Guest:
     config: dict[str, str] | None = None
     state: str = "stopped"
     fails_to_start: bool = False
+    warns: bool = False
     hangs: bool = False
     process: int = 0
     started_at: float = 0.0
@@ -105,6 +110,7 @@ class Environment:
     storages: dict[str, Storage]
     clustered: bool
     ha_managed: frozenset[int] = frozenset()
+    ha_delay_seconds: float | None = None
     rrd: dict[str, list[str]] = field(default_factory=dict)
     backups: list[Backup] = field(default_factory=list)
     live_statistics: bool = False
@@ -124,6 +130,7 @@ def read_environment(raw: Mapping[str, Any]) -> Environment:
             storages={storage.name: storage for storage in map(_storage, raw.get("storages", ()))},
             clustered=any(isinstance(entry, Mapping) for entry in raw["nodes"]),
             ha_managed=frozenset(int(vmid) for vmid in raw.get("ha_managed", ())),
+            ha_delay_seconds=raw.get("ha_delay_seconds"),
             rrd=_statistics(raw.get("rrd", ())),
             backups=_backups(raw.get("backup_files", {})),
             live_statistics=bool(raw.get("live_statistics", False)),

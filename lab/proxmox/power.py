@@ -57,7 +57,20 @@ def _is_managed(call: Call) -> bool:
 
 def _file_wish(call: Call, wish: str) -> str:
     vmid = call.params["vmid"]
+    delay = call.center.environment.ha_delay_seconds
+    if delay is not None:
+        call.center.tasks.later(call.center.now() + delay, lambda: _carry_out_wish(call, wish))
     return _begin(call, f"ha{wish}", lambda: [f"Requesting HA {wish} for VM {vmid}"])
+
+
+def _carry_out_wish(call: Call, wish: str) -> None:
+    guest = find_guest(call)
+    if guest is None:
+        return
+    if wish == "start" and not guest.is_running:
+        _run(call, guest)
+    elif wish == "stop":
+        guest.state = "stopped"
 
 
 def _refuse_reserved(call: Call, *options: str) -> None:
@@ -116,7 +129,7 @@ def _start(call: Call) -> Iterator[str]:
     if guest.fails_to_start:
         raise ApiError("start failed: QEMU exited with code 1\n")
     _run(call, guest)
-    return iter(())
+    return iter(["WARN: no efidisk configured! Using temporary efivars disk."] if guest.warns else [])
 
 
 @dataclass(frozen=True)

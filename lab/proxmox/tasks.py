@@ -61,8 +61,11 @@ class Task:
         if not self.is_running or now < self.ends_at:
             return
         try:
-            self.log.extend(self.outcome())
-            self._end("OK", "TASK OK", self.ends_at)
+            lines = list(self.outcome())
+            self.log.extend(lines)
+            warnings = sum(line.startswith("WARN: ") for line in lines)
+            ended = f"WARNINGS: {warnings}" if warnings else "OK"
+            self._end(ended, f"TASK {ended}", self.ends_at)
         except ApiError as error:
             text = " ".join(error.as_text().split("\n")).strip()
             self._end(text, f"TASK ERROR: {text}", self.ends_at)
@@ -103,6 +106,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._by_upid: dict[str, Task] = {}
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._next_pid = 0x000010E1
 
     def start(
@@ -130,8 +134,16 @@ class Tasks:
         """The task with this identifier."""
         return self._by_upid.get(upid)
 
+    def later(self, at: float, work: Callable[[], None]) -> None:
+        """Have something done at an instant, by whoever looks first from then on."""
+        self._later.append((at, work))
+
     def settle(self, now: float) -> None:
-        """End what has come to its end, in the order of the ends."""
+        """Do what is due, and end what has come to its end, in the order of the ends."""
+        due = [work for at, work in self._later if at <= now]
+        self._later = [(at, work) for at, work in self._later if at > now]
+        for work in due:
+            work()
         for task in sorted(
             (task for task in self._by_upid.values() if task.is_running), key=lambda task: task.ends_at
         ):

@@ -43,7 +43,9 @@ class Assigned(Section):
     """Who may do what here: each person or team with one role."""
 
     users: dict[UserName, RoleName] = Field(default={}, examples=[{"jo": "power-user"}])
+    """People and the role that each has."""
     teams: dict[Name, RoleName] = Field(default={}, examples=[{"research": "viewer"}])
+    """Teams and the role that their members, and those of teams below, have."""
     tokens: dict[TokenName, RoleName] = Field(default={}, examples=[{"jo!ci": "viewer"}])
     """Tokens of `users.*.proxmox_tokens`, as NAME!TOKEN."""
 
@@ -63,7 +65,9 @@ class Power(Section):
     """When a machine runs: by a schedule, or always, never, or as people please."""
 
     schedule: Name | None = None
+    """Name of a schedule."""
     state: Literal["running", "stopped", "unmanaged"] | None = None
+    """Always, never, or as people please."""
     idle_shutdown: Duration | None = None
     """Shut down after this long without use of CPU and network."""
     stop: Stopping = Field(default_factory=Stopping)
@@ -80,6 +84,7 @@ class Machine(Section):
     assigned: Assigned = Field(default=Assigned())
     """People and teams with a role on it."""
     power: Power | None = None
+    """When it runs; without this nobody touches it."""
     backup: Name | None = None
     """Name of a backup."""
 
@@ -88,25 +93,35 @@ class Match(Section):
     """Which machines a set holds: all conditions must hold."""
 
     cluster: Name | None = None
+    """Guests of this cluster."""
     tags: tuple[Name, ...] = ()
+    """Guests with all of these tags."""
     name: Glob | None = Field(default=None, examples=["lab-*"])
+    """Guests whose names fit the pattern."""
 
 
 class Expect(Section):
     """How many machines a set should hold; outside, nothing of it is applied."""
 
     min: int = Field(default=0, ge=0)
+    """At least so many."""
     max: int | None = Field(default=None, ge=0)
+    """At most so many."""
 
 
 class MachineSet(Section):
     """Machines that are alike."""
 
     match: Match
+    """Which guests it holds."""
     expect: Expect | None = None
+    """How many these should be."""
     assigned: Assigned = Field(default=Assigned())
+    """People and teams with a role on each of them."""
     power: Power | None = None
+    """When they run."""
     backup: Name | None = None
+    """Name of a backup."""
 
 
 class Pool(Section):
@@ -115,7 +130,9 @@ class Pool(Section):
     cluster: Name | None = None
     """Needed where controller.yaml names more than one."""
     comment: Text = ""
+    """One line for whoever reads the pool in Proxmox."""
     assigned: Assigned = Field(default=Assigned())
+    """People and teams with a role on everything in it."""
     adopt: bool = False
     """Take over a pool of this name that exists already."""
 
@@ -126,6 +143,7 @@ class Storage(Section):
     cluster: Name | None = None
     """Needed where controller.yaml names more than one."""
     assigned: Assigned = Field(default=Assigned())
+    """People and teams with a role on it."""
 
 
 class Node(Section):
@@ -134,13 +152,16 @@ class Node(Section):
     cluster: Name | None = None
     """Needed where controller.yaml names more than one."""
     assigned: Assigned = Field(default=Assigned())
+    """People and teams with a role on it."""
 
 
 class ScheduleStart(Section):
     """When machines are started."""
 
     days: Text = Field(examples=["mon-fri"])
+    """Days of the week: `mon-fri`, `mon,wed`, `sat-mon`, `daily`, `weekdays`, `weekends`."""
     at: TimeOfDay
+    """The time on these days, by the clock of time_zone."""
 
 
 class ScheduleStop(Stopping, ScheduleStart):
@@ -151,8 +172,11 @@ class Schedule(Section):
     """When machines run."""
 
     time_zone: Text = Field(examples=["Europe/Paris"])
+    """A time zone of the IANA list."""
     start: ScheduleStart | None = None
+    """When machines are started; without this they are only stopped."""
     stop: ScheduleStop | None = None
+    """When machines are stopped; without this they are only started."""
     catch_up: Duration | None = None
     """How late a missed start or stop is still made good."""
     skip: tuple[Name, ...] = ()

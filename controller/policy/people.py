@@ -44,9 +44,11 @@ class Team(Section):
     """People who get the same roles."""
 
     description: Text = ""
+    """One line for whoever reads the group in Keycloak."""
     parent: Name | None = None
     """The team that this one is part of: its members have the roles of both."""
     members: tuple[UserName, ...] = ()
+    """People in it, beside those who name it under `teams`."""
     managers: tuple[UserName, ...] = ()
     """People who may change the members."""
     roles: tuple[RoleName, ...] = ()
@@ -71,7 +73,9 @@ class ProxmoxToken(Section):
     """
 
     comment: Text = ""
+    """One line for whoever reads the token in Proxmox."""
     expires: Day | None = None
+    """From the day after on, it is refused."""
     secret: SecretReference
     """`controller_file`: where the secret is written, once, when the token is made (mode 0600)."""
 
@@ -84,7 +88,9 @@ class User(Section):
     email_verified: bool | None = None
     """Left as it is where it is not given."""
     first_name: PersonName = ""
+    """Left out of the policy, it is empty."""
     last_name: PersonName = ""
+    """Left out of the policy, it is empty."""
     roles: tuple[RoleName, ...] = ()
     """Roles that the person has everywhere."""
     teams: tuple[Name, ...] = ()
@@ -104,6 +110,7 @@ class User(Section):
     attributes: dict[Name, Text] = Field(default={}, examples=[{"theme": "dark"}])
     """Further attributes; the realm's user profile must know them."""
     proxmox_tokens: dict[Name, ProxmoxToken] = Field(default={})
+    """API tokens on Proxmox, by name; `assigned.tokens` gives them roles."""
     ssh_keys: tuple[PublicKey, ...] = ()
     """Public keys for logging in to hosts."""
     adopt: bool = False
@@ -119,6 +126,7 @@ class ProxmoxLogin(Section):
     default: bool = False
     """The realm that the login page offers first."""
     comment: Text = ""
+    """What the login page calls the realm."""
 
 
 class Client(Section):
@@ -127,7 +135,9 @@ class Client(Section):
     name: Text = ""
     """What the login page calls it."""
     description: Text = ""
+    """One line for whoever reads the client in Keycloak."""
     enabled: bool = True
+    """False: nobody can log in to it."""
     redirect: tuple[Text, ...] = ()
     """Addresses that Keycloak may send people back to."""
     post_logout: tuple[Text, ...] = ()
@@ -145,5 +155,6 @@ class Client(Section):
     roles_claim: bool = False
     """Put the person's roles into the token, as the claim `roles`."""
     proxmox: ProxmoxLogin | None = None
+    """Proxmox VE logs people in through this client; one client at most has it."""
     adopt: bool = False
     """Take over a client of this name that exists already."""

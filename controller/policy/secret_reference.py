@@ -29,3 +29,4 @@ class EnvironmentNames(Section):
     """Names of variables that are handed on without being read here."""
 
     host_env: tuple[EnvironmentName, ...] = ()
+    """Variables of the agent on the host."""

@@ -194,6 +194,19 @@ def test_the_schema_beside_the_examples_is_the_printed_one():
     assert json.loads((POLICIES / "policy.schema.json").read_text()) == json.loads(json.dumps(schema()))
 
 
+def test_every_field_of_the_schema_is_described():
+    printed = schema()
+    models = {"Policy": printed, **printed["$defs"]}
+    undescribed = [
+        f"{model}.{name}"
+        for model, definition in models.items()
+        for name, entry in definition.get("properties", {}).items()
+        if not entry.get("description")
+    ]
+    assert undescribed == []
+    assert all(definition.get("description") for definition in models.values())
+
+
 def steward(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, check=False

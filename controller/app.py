@@ -19,7 +19,7 @@ from controller.plan.limits import DEFAULT_LIMITS
 from controller.plan.plan import Gap, Report
 from controller.reconcile.limits import FLOOR, POLICY, limits_of
 from controller.reconcile.planner import Planner, Standing, System
-from controller.resources.proxmox_machines import check_clusters
+from controller.resources.proxmox_clusters import check_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,8 @@ class Controller:
         """Raise Refused for an owner that is not ours, PolicyErrors for a cluster that nobody knows."""
         self.check_owner(policy)
         if self.configuration.proxmox:
-            check_clusters(policy, self.configuration.proxmox)
+            realms = {name: one.realm for name, one in self.configuration.proxmox.items()}
+            check_clusters(policy, realms)
 
     def planner(self, policy: Policy) -> Planner:
         """A planner over every system that controller.yaml names; its clients cannot write."""
@@ -121,7 +122,8 @@ class Controller:
         from controller.reconcile.memory import remember
 
         store = self.store() if self._has_store() else None
-        return remember(store, floor=self.floor(), given=limits_of(policy.limits, POLICY))
+        given, now = limits_of(policy.limits, POLICY), int(self._clock())
+        return remember(store, floor=self.floor(), given=given, now=now)
 
     def floor(self) -> Limits:
         """The brakes that no policy loosens."""
@@ -247,6 +249,7 @@ class Controller:
         return Target("keycloak", writer, KEYCLOAK, _KEYCLOAK_CONCURRENCY)
 
     def _proxmox_system(self, cluster: str) -> System:
+        from controller.clients.proxmox import ProxmoxReader
         from controller.resources.proxmox_table import PROXMOX
 
         settings, name = self.configuration.proxmox[cluster], f"proxmox:{cluster}"
@@ -262,6 +265,7 @@ class Controller:
             resources=PROXMOX,
             standing=lambda: Standing(ourselves=frozenset(ourselves)),
             only_cluster=len(self.configuration.proxmox) == 1,
+            glance=ProxmoxReader.glance,
         )
 
     def proxmox_reader(self, cluster: str) -> ProxmoxReader:
@@ -269,17 +273,21 @@ class Controller:
         if cluster not in self._proxmox_readers:
             from controller.clients.proxmox import ProxmoxReader
 
-            reader = ProxmoxReader(self._proxmox_login(self.configuration.proxmox[cluster]), cluster=cluster)
+            login = self._proxmox_login(self.configuration.proxmox[cluster])
+            reader = ProxmoxReader(login, cluster=cluster, secrets=self.configuration.secret_sources())
             self._proxmox_readers[cluster] = self._open.enter_context(reader)
         return self._proxmox_readers[cluster]
 
     def _proxmox_target(self, cluster: str) -> Target:
-        from controller.clients.proxmox import ProxmoxWriter
+        from controller.clients.proxmox_writer import ProxmoxWriter
         from controller.reconcile.applier import Target
         from controller.resources.proxmox_table import PROXMOX
 
-        login = self._proxmox_login(self.configuration.proxmox[cluster])
-        writer = self._open.enter_context(ProxmoxWriter(login, cluster=cluster))
+        login, sources = (
+            self._proxmox_login(self.configuration.proxmox[cluster]),
+            self.configuration.secret_sources(),
+        )
+        writer = self._open.enter_context(ProxmoxWriter(login, cluster=cluster, secrets=sources))
         return Target(f"proxmox:{cluster}", writer, PROXMOX, _PROXMOX_CONCURRENCY)
 
     def _proxmox_login(self, settings: Proxmox) -> ProxmoxLogin:

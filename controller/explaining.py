@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from controller.errors import NotThere
 from controller.explain import explain
 from controller.policy.problems import did_you_mean, quoted
-from controller.resources.proxmox_acl import desired
-from controller.resources.proxmox_machines import Named, cluster_of, identify, machines_here
-from controller.resources.proxmox_roles import PREFIX
+from controller.resources.proxmox_acl import declared
+from controller.resources.proxmox_clusters import cluster_of, entries_here
+from controller.resources.proxmox_machines import Named, identify
 
 if TYPE_CHECKING:
     from controller.explain import Explanation
     from controller.policy.model import Policy
-    from controller.policy.position import SourcePosition
     from controller.proxmox_values import ProxmoxAccess, ProxmoxGuest, ProxmoxResources
     from controller.resources.resource import Context
 
@@ -36,12 +35,13 @@ def explain_assignment(
     """
     guest = _guest(machine, policy, context, resources)
     userid = user if "@" in user and user not in policy.users else f"{user}@{context.realm}"
-    declared = _declared(policy, context, guest.vmid, machine)
-    return explain(userid, f"/vms/{guest.vmid}", access, pool=guest.pool, declared=declared)
+    asked = declared(policy, resources, context)
+    places = {entry: one.grant.source for entry, one in asked.items()}
+    return explain(userid, f"/vms/{guest.vmid}", access, pool=guest.pool, declared=places)
 
 
 def _guest(machine: str, policy: Policy, context: Context, resources: ProxmoxResources) -> ProxmoxGuest:
-    here = machines_here(policy, context)
+    here = entries_here(policy.machines, context)
     by_vmid = {guest.vmid: guest for guest in resources.guests}
     if machine in here:
         named = Named(machine, here[machine].vmid, policy.at("machines", machine))
@@ -56,14 +56,3 @@ def _guest(machine: str, policy: Policy, context: Context, resources: ProxmoxRes
     meant = did_you_mean(machine, [*here, *(guest.name for guest in resources.guests)])
     question = f"; did you mean {quoted(meant)}?" if meant and meant != machine else ""
     raise NotThere(f"not exactly one guest is {quoted(machine)} on {cluster_of(context)}{question}")
-
-
-def _declared(
-    policy: Policy, context: Context, vmid: int, machine: str
-) -> dict[tuple[str, str, str], SourcePosition]:
-    """The policy's line of each entry that it asks for on this guest."""
-    return {
-        (f"/vms/{vmid}", one.userid, PREFIX + one.role): one.source
-        for one in desired(policy, context).values()
-        if one.machine.vmid == vmid or (one.machine.vmid is None and one.machine.machine == machine)
-    }

@@ -6,7 +6,7 @@ repetition. Nothing here does IO.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = [
     "ProxmoxGroup",
     "ProxmoxGuest",
     "ProxmoxNode",
+    "ProxmoxOpenId",
     "ProxmoxPool",
     "ProxmoxRealm",
     "ProxmoxResources",
@@ -29,6 +30,8 @@ __all__ = [
     "ProxmoxToken",
     "ProxmoxUser",
     "ProxmoxVersion",
+    "RealmPatch",
+    "TokenPatch",
     "UserPatch",
 ]
 
@@ -88,6 +91,15 @@ class UserPatch:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPatch:
+    """What to change of a token; None is left alone. Its secret stays the same."""
+
+    separated: bool | None = None
+    expire: int | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProxmoxGroup:
     """A group of users."""
 
@@ -128,6 +140,40 @@ class ProxmoxRealm:
     type: str
     comment: str = ""
     default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProxmoxOpenId:
+    """A realm with its settings, as far as we speak of them; `type` is openid for those that we may write.
+
+    `client_key` is a secret: it never leaves the process. `digest` is that of the whole list of realms.
+    """
+
+    name: str
+    type: str = "openid"
+    issuer_url: str = ""
+    client_id: str = ""
+    client_key: str = field(default="", repr=False)
+    username_claim: str = ""
+    autocreate: bool = False
+    default: bool = False
+    comment: str = ""
+    digest: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RealmPatch:
+    """What to change of an OpenID realm; None is left alone, a `client_key` of "" is taken away.
+
+    Proxmox VE never changes a realm's `username_claim`.
+    """
+
+    issuer_url: str | None = None
+    client_id: str | None = None
+    client_key: str | None = field(default=None, repr=False)
+    autocreate: bool | None = None
+    default: bool | None = None
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +267,13 @@ class ProxmoxStorage:
 
 @dataclass(frozen=True, slots=True)
 class ProxmoxPool:
-    """A pool of guests and storages."""
+    """A pool of guests and storages; one nested in another is named `outer/inner`.
+
+    The cluster list does not tell comments.
+    """
 
     name: str
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""Proxmox VE as the controller sees it: `ProxmoxReader` observes a cluster, `ProxmoxWriter` alters it too.
+"""Proxmox VE as the controller sees it: `ProxmoxReader` observes a cluster.
 
 Reading costs one request per list, never one per object. Lists hold only what our token may see, and say
 nothing of the rest: `access` therefore looks at our own rights in the same breath and raises `Unobserved`
 where they do not suffice.
 
 Every method may raise `Unreachable`, `TransientError`, `NotAllowed` or `ControllerError` (an answer that is
-none); writes also `OutcomeUnknown` and `TerminalError`. What else a method raises stands in its docstring.
+none). What else a method raises stands in its docstring.
 Source: https://pve.proxmox.com/pve-docs/api-viewer/ .
 """
 
@@ -15,12 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from controller.clients.proxmox_connection import MAX_CONNECTIONS, ProxmoxConnection, ProxmoxLogin
-from controller.clients.proxmox_power import PowerReader, PowerSwitch
+from controller.clients.proxmox_glance import RememberedReads
+from controller.clients.proxmox_power import PowerReader
 from controller.clients.proxmox_wire import (
     BackupJobRow,
     EntryRow,
     GroupRow,
+    PoolRow,
     RealmRow,
+    RealmSettings,
     ResourceRow,
     RoleRow,
     UserRow,
@@ -28,25 +31,29 @@ from controller.clients.proxmox_wire import (
     converted,
     resources_of,
 )
-from controller.errors import Unobserved
+from controller.errors import NotThere, Refused, Unobserved
 from controller.proxmox_values import ProxmoxAccess, ProxmoxRights, ProxmoxVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import Self
 
+    from controller.clients.proxmox_glance import Reads
     from controller.proxmox_values import (
         ProxmoxBackupJob,
         ProxmoxEntry,
         ProxmoxGroup,
+        ProxmoxOpenId,
+        ProxmoxPool,
         ProxmoxRealm,
         ProxmoxResources,
         ProxmoxRole,
         ProxmoxUser,
-        UserPatch,
     )
+    from controller.secret_sources import Reference, SecretSources
 
-__all__ = ["ProxmoxLogin", "ProxmoxReader", "ProxmoxWriter"]
+__all__ = ["ProxmoxLogin", "ProxmoxReader"]
 
 T = TypeVar("T")
 
@@ -54,13 +61,18 @@ T = TypeVar("T")
 class ProxmoxReader:
     """Reads one cluster; there is nothing in it that writes. Close it, or use it in a `with`."""
 
-    def __init__(self, login: ProxmoxLogin, *, cluster: str = "") -> None:
-        self._login = login
-        self._system = f"proxmox:{cluster}" if cluster else "proxmox"
-        self._connection = ProxmoxConnection(login)
-        self.power = PowerReader(self._connection)
+    def __init__(
+        self,
+        login: ProxmoxLogin,
+        *,
+        cluster: str = "",
+        secrets: SecretSources | None = None,
+        reads: Reads | None = None,
+    ) -> None:
+        self._login, self._cluster, self._secrets = login, cluster, secrets
+        self._reads = reads or ProxmoxConnection(login)
+        self.power = PowerReader(self._reads, login.token_id)
         """Tasks, and what single guests do now."""
-        self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="proxmox")
 
     def __enter__(self) -> Self:
         return self
@@ -69,14 +81,35 @@ class ProxmoxReader:
         self.close()
 
     def close(self) -> None:
-        """End our threads and connections."""
-        self._threads.shutdown()
-        self._connection.close()
+        """End our connections."""
+        self._reads.close()
+
+    def glance(self) -> ProxmoxReader:
+        """A reader for one look at the cluster: what several of its callers ask for is read once.
+
+        It lives on this one's connections, so it ends with this one.
+        """
+        return ProxmoxReader(
+            self._login, cluster=self._cluster, secrets=self._secrets, reads=RememberedReads(self._reads)
+        )
 
     @property
     def own_userid(self) -> str:
         """The user whose token we use: ourselves."""
         return self._login.userid
+
+    def secret(self, reference: Reference) -> str:
+        """A secret that the policy names. Raises `Refused` for a place that may not go to Proxmox."""
+        return self._sources().read(reference, "proxmox")
+
+    def secret_file(self, reference: Reference) -> Path:
+        """Where a secret of a token is to be written. Raises `Refused` for a place that is not allowed."""
+        return self._sources().file(reference, "proxmox_tokens")
+
+    def _sources(self) -> SecretSources:
+        if self._secrets is None:
+            raise Refused("this client may not use secrets that a policy names")
+        return self._secrets
 
     def version(self) -> ProxmoxVersion:
         """The version of the API."""
@@ -116,6 +149,17 @@ class ProxmoxReader:
         """All realms; everybody may see them."""
         return {row.realm: row.value() for row in self._read(list[RealmRow], "access", "domains")}
 
+    def realm(self, name: str) -> ProxmoxOpenId | None:
+        """One realm with its settings, None where there is none of this name."""
+        try:
+            return self._read(RealmSettings, "access", "domains", name).value(name)
+        except NotThere:
+            return None
+
+    def pools(self) -> dict[str, ProxmoxPool]:
+        """The pools that we may see, by name."""
+        return {row.poolid: row.value() for row in self._read(list[PoolRow], "pools")}
+
     def resources(self) -> ProxmoxResources:
         """Guests, nodes, storages and pools that we may see, in one request whatever their number."""
         return resources_of(self._read(list[ResourceRow], "cluster", "resources"))
@@ -129,10 +173,10 @@ class ProxmoxReader:
 
         Raises `Unobserved` where our rights hide a part of them.
         """
-        running = [
-            self._threads.submit(call)
-            for call in (self.rights, self.users, self.groups, self.roles, self.entries)
-        ]
+        with ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="proxmox") as pool:
+            running = [
+                pool.submit(call) for call in (self.rights, self.users, self.groups, self.roles, self.entries)
+            ]
         rights, users, groups, roles, entries = _results(running)
         if not rights.has_any("/access/groups", "User.Modify", "Sys.Audit"):
             raise self._hidden("users and groups", "Sys.Audit on /access/groups")
@@ -141,12 +185,11 @@ class ProxmoxReader:
         return ProxmoxAccess(rights, users, groups, roles, entries)
 
     def _hidden(self, what: str, needed: str) -> Unobserved:
-        return Unobserved(
-            self._system, f"{what} are hidden from {self._login.token_id}", hint=f"give it {needed}"
-        )
+        system = f"proxmox:{self._cluster}" if self._cluster else "proxmox"
+        return Unobserved(system, f"{what} are hidden from {self._login.token_id}", hint=f"give it {needed}")
 
     def _read(self, kind: type[T], *path: str, **params: str) -> T:
-        return converted(self._connection.get(*path, **params), kind, f"GET /{'/'.join(path)}")
+        return converted(self._reads.get(*path, **params), kind, f"GET /{'/'.join(path)}")
 
 
 def _results(running: Iterable[Any]) -> list[Any]:
@@ -156,85 +199,3 @@ def _results(running: Iterable[Any]) -> list[Any]:
     if errors:
         raise errors[0]
     return [future.result() for future in futures]
-
-
-class ProxmoxWriter(ProxmoxReader):
-    """Reads and alters one cluster. A write is sent once; `OutcomeUnknown` where no answer came."""
-
-    def __init__(self, login: ProxmoxLogin, *, cluster: str = "") -> None:
-        super().__init__(login, cluster=cluster)
-        self.switch = PowerSwitch(self._connection)
-        """Starts and stops guests."""
-
-    def create_role(self, role: ProxmoxRole) -> None:
-        """Create a role. Raises `Conflict` where the name is taken."""
-        self._connection.post("access", "roles", roleid=role.name, privs=",".join(role.privileges))
-
-    def set_role(self, role: ProxmoxRole) -> None:
-        """Give a role exactly these privileges. Raises `NotThere`."""
-        self._connection.put("access", "roles", role.name, privs=",".join(role.privileges))
-
-    def delete_role(self, name: str) -> None:
-        """Delete a role; entries that name it vanish. Raises `NotThere`."""
-        self._connection.delete("access", "roles", name)
-
-    def create_user(self, user: ProxmoxUser) -> None:
-        """Create a user without a password; the groups must exist. Raises `Conflict`, `TerminalError`."""
-        self._connection.post("access", "users", userid=user.userid, **_user_form(user))
-
-    def update_user(self, userid: str, patch: UserPatch) -> None:
-        """Change what the patch holds. Raises `NotThere`."""
-        self._connection.put("access", "users", userid, **_patch_form(patch))
-
-    def delete_user(self, userid: str) -> None:
-        """Delete a user with memberships, entries and tokens. Raises `NotThere`."""
-        self._connection.delete("access", "users", userid)
-
-    def create_group(self, name: str, *, comment: str = "") -> None:
-        """Create an empty group. Raises `Conflict`."""
-        self._connection.post("access", "groups", groupid=name, comment=comment)
-
-    def update_group(self, name: str, *, comment: str) -> None:
-        """Change a group's comment. Raises `NotThere`."""
-        self._connection.put("access", "groups", name, comment=comment)
-
-    def delete_group(self, name: str) -> None:
-        """Delete a group with its entries. Raises `NotThere`."""
-        self._connection.delete("access", "groups", name)
-
-    def set_entry(self, entry: ProxmoxEntry) -> None:
-        """Set an entry; one that differs only in `propagate` is replaced. Raises `NotThere`."""
-        self._connection.put("access", "acl", **_entry_form(entry), propagate=str(int(entry.propagate)))
-
-    def delete_entry(self, entry: ProxmoxEntry) -> None:
-        """Delete an entry; one that is not there is no error."""
-        self._connection.put("access", "acl", **_entry_form(entry), delete="1")
-
-
-def _entry_form(entry: ProxmoxEntry) -> dict[str, str]:
-    return {"path": entry.path, "roles": entry.role, f"{entry.kind}s": entry.holder}
-
-
-def _user_form(user: ProxmoxUser) -> dict[str, str]:
-    form = {
-        "firstname": user.first_name,
-        "lastname": user.last_name,
-        "email": user.email,
-        "comment": user.comment,
-        "groups": ",".join(user.groups),
-    }
-    given = {name: value for name, value in form.items() if value}
-    return {**given, "enable": str(int(user.enabled)), "expire": str(user.expire)}
-
-
-def _patch_form(patch: UserPatch) -> dict[str, str]:
-    form = {
-        "enable": None if patch.enabled is None else str(int(patch.enabled)),
-        "expire": None if patch.expire is None else str(patch.expire),
-        "firstname": patch.first_name,
-        "lastname": patch.last_name,
-        "email": patch.email,
-        "comment": patch.comment,
-        "groups": None if patch.groups is None else ",".join(patch.groups),
-    }
-    return {name: value for name, value in form.items() if value is not None}

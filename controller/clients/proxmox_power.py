@@ -16,6 +16,7 @@ from controller.power_values import GuestState, ProxmoxTask
 
 if TYPE_CHECKING:
     from controller.clients.proxmox_connection import ProxmoxConnection
+    from controller.clients.proxmox_glance import Reads
     from controller.power_values import GuestAddress
 
 __all__ = ["PowerReader", "PowerSwitch"]
@@ -61,13 +62,15 @@ class _TaskRow(msgspec.Struct):
 class PowerReader:
     """What guests do now, and tasks."""
 
-    def __init__(self, connection: ProxmoxConnection) -> None:
-        self._connection = connection
+    def __init__(self, reads: Reads, own_user: str = "") -> None:
+        self._reads = reads
+        self.own_user = own_user
+        """Ourselves as tasks name us: user@realm!token."""
 
     def current(self, guest: GuestAddress) -> GuestState:
         """What a guest does now. Raises `NotThere` where it is not on that node."""
         path = (*_path(guest), "status", "current")
-        row = converted(self._connection.get(*path), _StateRow, f"GET /{'/'.join(path)}")
+        row = converted(self._reads.get(*path), _StateRow, f"GET /{'/'.join(path)}")
         return GuestState(row.status, row.lock, row.ha.managed, row.template)
 
     def running_tasks(self, node: str) -> dict[str, ProxmoxTask]:
@@ -82,12 +85,12 @@ class PowerReader:
     def task(self, node: str, upid: str) -> ProxmoxTask:
         """One task. Raises `TerminalError` for one that Proxmox VE does not know."""
         path = ("nodes", node, "tasks", upid, "status")
-        row = converted(self._connection.get(*path), _TaskRow, f"GET /nodes/{node}/tasks/…/status")
+        row = converted(self._reads.get(*path), _TaskRow, f"GET /nodes/{node}/tasks/…/status")
         result = "" if row.status in _RUNNING else row.exitstatus or "unexpected status"
         return row.value(result)
 
     def _tasks(self, node: str, **params: str) -> list[ProxmoxTask]:
-        data = self._connection.get("nodes", node, "tasks", limit=str(_MOST_TASKS), **params)
+        data = self._reads.get("nodes", node, "tasks", limit=str(_MOST_TASKS), **params)
         rows = converted(data, list[_TaskRow], f"GET /nodes/{node}/tasks")
         return [row.value("" if row.status in _RUNNING else row.status) for row in rows]
 
@@ -98,6 +101,10 @@ class PowerSwitch(PowerReader):
     `TransientError` with Proxmox's words where something stands in the way just now, `OutcomeUnknown` where
     no answer came: the task may be there all the same.
     """
+
+    def __init__(self, connection: ProxmoxConnection, own_user: str = "") -> None:
+        super().__init__(connection, own_user)
+        self._connection = connection
 
     def start(self, guest: GuestAddress) -> str:
         """Start it."""

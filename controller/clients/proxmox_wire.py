@@ -13,6 +13,7 @@ from controller.proxmox_values import (
     ProxmoxGroup,
     ProxmoxGuest,
     ProxmoxNode,
+    ProxmoxOpenId,
     ProxmoxPool,
     ProxmoxRealm,
     ProxmoxResources,
@@ -24,9 +25,12 @@ from controller.proxmox_values import (
 
 __all__ = [
     "BackupJobRow",
+    "CreatedToken",
     "EntryRow",
     "GroupRow",
+    "PoolRow",
     "RealmRow",
+    "RealmSettings",
     "ResourceRow",
     "RoleRow",
     "UserRow",
@@ -149,6 +153,52 @@ class RealmRow(msgspec.Struct):
     def value(self) -> ProxmoxRealm:
         """As a value."""
         return ProxmoxRealm(self.realm, self.type, self.comment, self.default)
+
+
+class RealmSettings(msgspec.Struct, rename="kebab"):
+    """GET /access/domains/{realm}; the key of the client comes as it is."""
+
+    type: str
+    issuer_url: str = ""
+    client_id: str = ""
+    client_key: str = ""
+    username_claim: str = ""
+    autocreate: bool = False
+    default: bool = False
+    comment: str = ""
+    digest: str = ""
+
+    def value(self, name: str) -> ProxmoxOpenId:
+        """As a value."""
+        return ProxmoxOpenId(
+            name=name,
+            type=self.type,
+            issuer_url=self.issuer_url,
+            client_id=self.client_id,
+            client_key=self.client_key,
+            username_claim=self.username_claim,
+            autocreate=self.autocreate,
+            default=self.default,
+            comment=self.comment,
+            digest=self.digest,
+        )
+
+
+class PoolRow(msgspec.Struct):
+    """GET /pools."""
+
+    poolid: str
+    comment: str = ""
+
+    def value(self) -> ProxmoxPool:
+        """As a value."""
+        return ProxmoxPool(self.poolid, self.comment)
+
+
+class CreatedToken(msgspec.Struct):
+    """What making a token answers: its secret, this once."""
+
+    value: str
 
 
 class ResourceRow(msgspec.Struct):

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from controller.plan.plan import Report
-from controller.policy.problems import PolicyErrors, Problem, did_you_mean, quoted
+from controller.policy.problems import PolicyErrors, Problem, quoted
+from controller.resources.proxmox_clusters import cluster_of, entries_here
 from controller.resources.proxmox_sets import (
     Matched,
     backup_of,
@@ -24,7 +25,7 @@ from controller.resources.proxmox_sets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from controller.policy.machines import Machine, Power
     from controller.policy.model import Policy
@@ -37,10 +38,7 @@ __all__ = [
     "Fleet",
     "Named",
     "Placed",
-    "check_clusters",
-    "cluster_of",
     "identify",
-    "machines_here",
     "machines_with_sets",
 ]
 
@@ -87,43 +85,13 @@ class Fleet:
     reports: tuple[Report, ...] = ()
 
 
-def cluster_of(context: Context) -> str:
-    """The cluster's name in controller.yaml: `par1` for the system `proxmox:par1`."""
-    return context.system.partition(":")[2]
-
-
-def machines_here(policy: Policy, context: Context) -> Mapping[str, Machine]:
-    """The machines of this cluster; one that names no cluster is here where there is no other."""
-    here = cluster_of(context)
-    return {
-        name: machine
-        for name, machine in policy.machines.items()
-        if machine.cluster == here or (machine.cluster is None and context.only_cluster)
-    }
-
-
-def check_clusters(policy: Policy, clusters: Collection[str]) -> None:
-    """Each machine must stand on one of `clusters` (controller.yaml's). Raises PolicyErrors."""
-    problems = []
-    for name, machine in policy.machines.items():
-        if machine.cluster is None and len(clusters) > 1:
-            message = f"{quoted(name)} names no cluster, and controller.yaml names {len(clusters)}"
-            problems.append(Problem(policy.at("machines", name), message))
-        elif machine.cluster is not None and machine.cluster not in clusters:
-            where = policy.at("machines", name, "cluster")
-            message = f"controller.yaml names no cluster {quoted(machine.cluster)}"
-            problems.append(Problem(where, message, did_you_mean(machine.cluster, clusters)))
-    if problems:
-        raise PolicyErrors(problems)
-
-
 def machines_with_sets(policy: Policy, guests: Sequence[ProxmoxGuest], context: Context) -> Fleet:
     """What the policy says of each guest of the cluster.
 
     Raises PolicyErrors: a name of two guests, two machines that are one guest, two sets that say different
     things of one, one person on two machines where rules.one_machine_per_user forbids it.
     """
-    here = machines_here(policy, context)
+    here = entries_here(policy.machines, context)
     named = [Named(name, one.vmid, _place(name, one, policy)) for name, one in here.items()]
     vmids, reports = identify(named, guests, context)
     by_vmid = {vmid: name for name, vmid in vmids.items()}

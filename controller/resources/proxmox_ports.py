@@ -10,22 +10,43 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from controller.proxmox_values import (
         ProxmoxAccess,
         ProxmoxEntry,
+        ProxmoxGroup,
+        ProxmoxOpenId,
+        ProxmoxPool,
         ProxmoxResources,
         ProxmoxRights,
         ProxmoxRole,
+        ProxmoxToken,
         ProxmoxUser,
+        ProxmoxVersion,
+        RealmPatch,
+        TokenPatch,
         UserPatch,
     )
+    from controller.secret_sources import Reference
 
 __all__ = ["ProxmoxReader", "ProxmoxWriter"]
 
 
 class ProxmoxReader(Protocol):
     """One cluster, read only."""
+
+    def version(self) -> ProxmoxVersion:
+        """The version of the API."""
+        ...
+
+    def secret(self, reference: Reference) -> str:
+        """A secret that the policy names. Raises Refused for a place that may not go to Proxmox."""
+        ...
+
+    def secret_file(self, reference: Reference) -> Path:
+        """Where the secret of a token is to be written. Raises Refused for a place that is not allowed."""
+        ...
 
     def rights(self) -> ProxmoxRights:
         """Our own privileges."""
@@ -35,8 +56,20 @@ class ProxmoxReader(Protocol):
         """The users whom we may see, by user id."""
         ...
 
+    def groups(self) -> Mapping[str, ProxmoxGroup]:
+        """The groups that we may see, by name."""
+        ...
+
     def roles(self) -> Mapping[str, ProxmoxRole]:
         """All roles, by name."""
+        ...
+
+    def realm(self, name: str) -> ProxmoxOpenId | None:
+        """A realm with its settings, None where there is none of this name."""
+        ...
+
+    def pools(self) -> Mapping[str, ProxmoxPool]:
+        """The pools that we may see, by name."""
         ...
 
     def entries(self) -> tuple[ProxmoxEntry, ...]:
@@ -88,4 +121,52 @@ class ProxmoxWriter(ProxmoxReader, Protocol):
 
     def delete_entry(self, entry: ProxmoxEntry) -> None:
         """Remove an entry; one that is not there is no error."""
+        ...
+
+    def create_group(self, name: str, *, comment: str = "") -> None:
+        """Create an empty group. Raises Conflict."""
+        ...
+
+    def update_group(self, name: str, *, comment: str) -> None:
+        """Change a group's comment. Raises NotThere."""
+        ...
+
+    def delete_group(self, name: str) -> None:
+        """Delete a group with its entries. Raises NotThere."""
+        ...
+
+    def create_realm(self, realm: ProxmoxOpenId) -> None:
+        """Create an OpenID realm. Raises Conflict."""
+        ...
+
+    def update_realm(self, name: str, patch: RealmPatch, *, digest: str) -> None:
+        """Change what the patch holds. Raises Conflict where realms have changed since `digest` was read."""
+        ...
+
+    def delete_realm(self, name: str) -> None:
+        """Delete a realm; its users stay. Raises NotThere."""
+        ...
+
+    def create_pool(self, pool: ProxmoxPool) -> None:
+        """Create an empty pool. Raises Conflict."""
+        ...
+
+    def update_pool(self, pool: ProxmoxPool) -> None:
+        """Change a pool's comment; its members stay. Raises NotThere."""
+        ...
+
+    def delete_pool(self, name: str) -> None:
+        """Delete an empty pool with its entries. Raises NotThere, TerminalError."""
+        ...
+
+    def create_token(self, userid: str, token: ProxmoxToken) -> str:
+        """Create a token; its secret, which nobody can read again. Raises Conflict, NotThere."""
+        ...
+
+    def update_token(self, userid: str, name: str, patch: TokenPatch) -> None:
+        """Change what the patch holds; the secret stays. Raises NotThere."""
+        ...
+
+    def delete_token(self, userid: str, name: str) -> None:
+        """Delete a token with its entries. Raises NotThere."""
         ...

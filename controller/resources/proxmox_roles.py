@@ -1,13 +1,19 @@
-"""Roles of Proxmox VE: `steward-<role>` with the privileges that the policy lists; ours by their name."""
+"""Roles of Proxmox VE: `steward-<role>` with the privileges that the policy lists; ours by their name.
+
+A role that lists a privilege which this version does not have is left as it is: half a role would be one that
+nobody wrote. Where it lists the privilege of the other version beside it, it means both versions, and each
+gets its own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from controller.errors import Conflict, NotThere
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
-from controller.plan.plan import Report
+from controller.plan.plan import Gap
 from controller.policy.problems import did_you_mean, quoted
 from controller.proxmox_values import ProxmoxRole
 from controller.resources.ownership import Rules, compare
@@ -15,14 +21,25 @@ from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from controller.plan.change import Fields
     from controller.policy.model import Policy
     from controller.policy.position import SourcePosition
     from controller.resources.proxmox_ports import ProxmoxReader, ProxmoxWriter
 
-__all__ = ["PREFIX", "SECTION", "Role", "SeenRoles", "apply", "desired", "diff", "observe"]
+__all__ = [
+    "PREFIX",
+    "SECTION",
+    "Role",
+    "SeenRoles",
+    "apply",
+    "desired",
+    "diff",
+    "known_to",
+    "lacking",
+    "observe",
+]
 
 SECTION = "roles"
 PREFIX = "steward-"
@@ -30,6 +47,18 @@ PREFIX = "steward-"
 
 _EVERYTHING = "Administrator"
 """Proxmox's own role that holds each privilege that its version knows."""
+
+_COUNTERPARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "VM.Monitor": ("VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"),
+        "VM.GuestAgent.Audit": ("VM.Monitor",),
+        "VM.GuestAgent.FileRead": ("VM.Monitor",),
+        "VM.GuestAgent.FileSystemMgmt": ("VM.Monitor",),
+        "VM.GuestAgent.FileWrite": ("VM.Monitor",),
+        "VM.GuestAgent.Unrestricted": ("VM.Monitor",),
+    }
+)
+"""What Proxmox VE 9 has for a privilege of 8, and the reverse (pve-access-control:debian/changelog)."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +79,11 @@ class Role:
 
 @dataclass(frozen=True)
 class SeenRoles:
-    """Our roles by the policy's name for them, and the privileges that this version knows."""
+    """Our roles by the policy's name for them, and the privileges that this `version` (9.2) knows."""
 
     roles: Mapping[str, Role]
     known: frozenset[str] = frozenset()
+    version: str = ""
 
 
 def desired(policy: Policy, context: Context) -> Mapping[str, Role]:
@@ -78,18 +108,38 @@ def observe(client: ProxmoxReader, context: Context) -> SeenRoles:
         for name, role in roles.items()
         if name.startswith(PREFIX)
     }
-    return SeenRoles(ours, frozenset(roles[_EVERYTHING].privileges) if _EVERYTHING in roles else frozenset())
+    return SeenRoles(ours, known_to(roles), client.version().release)
+
+
+def known_to(roles: Mapping[str, ProxmoxRole]) -> frozenset[str]:
+    """The privileges that this Proxmox VE knows, as far as its roles tell."""
+    return frozenset(roles[_EVERYTHING].privileges) if _EVERYTHING in roles else frozenset()
+
+
+def lacking(privileges: Iterable[str], known: frozenset[str]) -> tuple[str, ...]:
+    """The privileges that this version does not have and that nothing in the list stands in for."""
+    listed = frozenset(privileges)
+    if not known:
+        return ()
+    return tuple(
+        one for one in sorted(listed - known) if not (listed & known).intersection(_COUNTERPARTS.get(one, ()))
+    )
 
 
 def diff(observed: SeenRoles, desired: Mapping[str, Role], context: Context) -> Difference:
-    """What to create, alter and (as prunes) delete; privileges that this version lacks are only reported."""
+    """What to create, alter and (as prunes) delete; roles that this version cannot have are gaps."""
+    known = observed.known
     possible = {
-        name: replace(role, privileges=role.privileges & observed.known) if observed.known else role
+        name: replace(role, privileges=role.privileges & known if known else role.privileges)
         for name, role in desired.items()
+        if not lacking(role.privileges, known)
     }
     changes, reported = compare(observed.roles, possible, context, Rules(SECTION, "role"))
-    for name, role in desired.items():
-        reported += _unknown(name, role, observed.known, context)
+    gaps = [
+        Gap(context.system, SECTION, _impossible(name, role, observed), is_held=True)
+        for name, role in desired.items()
+        if name not in possible
+    ]
     prunes = [
         delete(
             context.system,
@@ -102,7 +152,9 @@ def diff(observed: SeenRoles, desired: Mapping[str, Role], context: Context) -> 
         for name, role in observed.roles.items()
         if name not in desired
     ]
-    return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(observed.roles)})
+    return Difference(
+        tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(observed.roles)}, gaps=tuple(gaps)
+    )
 
 
 def apply(client: ProxmoxWriter, change: Change) -> Outcome:
@@ -132,13 +184,17 @@ def _privileges(fields: Fields | None) -> tuple[str, ...]:
     return tuple(str(one) for one in listed) if isinstance(listed, tuple) else ()
 
 
-def _unknown(name: str, role: Role, known: frozenset[str], context: Context) -> list[Report]:
-    if not known:
-        return []
-    reports = []
-    for privilege in sorted(role.privileges - known):
-        meant = did_you_mean(privilege, known)
-        question = f"; did you mean {quoted(meant)}?" if meant else ""
-        text = f"this version of Proxmox has no privilege {quoted(privilege)}: left out{question}"
-        reports.append(Report(context.system, SECTION, name, text, source=role.places.get(privilege)))
-    return reports
+def _impossible(name: str, role: Role, observed: SeenRoles) -> str:
+    """Why a role is left as it is: each privilege that is missing, with its place and what to say instead."""
+    missing = lacking(role.privileges, observed.known)
+    told = [f"{role.places.get(one, role.source)}: {_unknown(one, observed)}" for one in missing]
+    return f"the role {quoted(name)} is left as it is: {'; '.join(told)}"
+
+
+def _unknown(privilege: str, observed: SeenRoles) -> str:
+    text = f"{quoted(privilege)} is no privilege of this Proxmox VE {observed.version}"
+    instead = [one for one in _COUNTERPARTS.get(privilege, ()) if one in observed.known]
+    if instead:
+        return f"{text}; use {instead[0]} (a role for both versions lists both)"
+    meant = did_you_mean(privilege, observed.known)
+    return f"{text}; did you mean {quoted(meant)}?" if meant else text

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from controller.resources import proxmox_acl, proxmox_roles, proxmox_users
+from controller.resources import (
+    proxmox_acl,
+    proxmox_groups,
+    proxmox_pools,
+    proxmox_realm,
+    proxmox_roles,
+    proxmox_tokens,
+    proxmox_users,
+)
+from controller.resources.proxmox_acl import MACHINES, NODES, POOLS, STORAGES, Area
 from controller.resources.resource import Resource
 
 __all__ = ["PROXMOX"]
 
+
+def _assigned(area: Area, mode: str = "") -> Resource:
+    return Resource(
+        area.section, "proxmox", area.desired, area.observe, area.diff, proxmox_acl.apply, mode=mode
+    )
+
+
 PROXMOX = (
+    Resource(
+        proxmox_realm.SECTION,
+        "proxmox",
+        proxmox_realm.desired,
+        proxmox_realm.observe,
+        proxmox_realm.diff,
+        proxmox_realm.apply,
+        mode="clients",
+    ),
     Resource(
         proxmox_roles.SECTION,
         "proxmox",
@@ -15,6 +40,14 @@ PROXMOX = (
         proxmox_roles.observe,
         proxmox_roles.diff,
         proxmox_roles.apply,
+    ),
+    Resource(
+        proxmox_groups.SECTION,
+        "proxmox",
+        proxmox_groups.desired,
+        proxmox_groups.observe,
+        proxmox_groups.diff,
+        proxmox_groups.apply,
     ),
     Resource(
         proxmox_users.SECTION,
@@ -25,12 +58,25 @@ PROXMOX = (
         proxmox_users.apply,
     ),
     Resource(
-        proxmox_acl.SECTION,
+        proxmox_pools.SECTION,
         "proxmox",
-        proxmox_acl.desired,
-        proxmox_acl.observe,
-        proxmox_acl.diff,
-        proxmox_acl.apply,
+        proxmox_pools.desired,
+        proxmox_pools.observe,
+        proxmox_pools.diff,
+        proxmox_pools.apply,
     ),
+    Resource(
+        proxmox_tokens.SECTION,
+        "proxmox",
+        proxmox_tokens.desired,
+        proxmox_tokens.observe,
+        proxmox_tokens.diff,
+        proxmox_tokens.apply,
+        mode="users",
+    ),
+    _assigned(MACHINES),
+    _assigned(POOLS, "pools"),
+    _assigned(STORAGES, "storages"),
+    _assigned(NODES, "nodes"),
 )
-"""Order as in design.md section 4: roles, people, assignments; removals in reverse."""
+"""Order as in design.md section 4: roles, groups, people, assignments; removals in reverse."""

@@ -1,39 +1,45 @@
-"""People in Proxmox VE: a `name@realm` for everybody who is assigned a machine of the cluster.
+"""People in Proxmox VE: a `name@realm` for everybody who is assigned something of the cluster.
 
 Logging in is the realm's business (Keycloak); the account here is what entries can name. It is ours by the
 mark in its comment. Somebody who leaves the policy is disabled, which stops tickets and tokens at once, and
 deleted after limits.delete_after; somebody who only lost the last machine keeps an account without rights.
+
+Being in the group of a team is a field of the account, for groups that are ours alone; other groups of a
+person stay. Who is in a group of ours without being one of these people is told, and wakes somebody.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from controller.errors import Conflict, NotThere
 from controller.plan.change import Change, Operation, Outcome, delete, freeze, update
+from controller.plan.plan import Report
 from controller.proxmox_values import ProxmoxUser, UserPatch
 from controller.resources.ownership import Rules, compare
-from controller.resources.proxmox_machines import machines_here
+from controller.resources.proxmox_groups import SECTION as TEAMS
+from controller.resources.proxmox_marks import marked, marks_of, owner_of
+from controller.resources.proxmox_people import GROUP_PREFIX, members_here, people_here
 from controller.resources.proxmox_sight import require_users
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterator
 
     from controller.plan.change import Fields
     from controller.policy.model import Policy
     from controller.policy.people import User as Person
     from controller.policy.position import SourcePosition
+    from controller.proxmox_values import ProxmoxGroup
     from controller.resources.proxmox_ports import ProxmoxReader, ProxmoxWriter
 
-__all__ = ["SECTION", "User", "apply", "desired", "diff", "observe"]
+__all__ = ["SECTION", "SeenUsers", "Team", "User", "Wanted", "apply", "desired", "diff", "observe"]
 
 SECTION = "users"
-_MARK = re.compile(r"\s*\bsteward\.(owner|vanished)=([A-Za-z0-9._-]+)")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class User:
     first_name: str | None = None
     last_name: str | None = None
     vanished: str = ""
+    teams: frozenset[str] = frozenset()
     assigned: bool = field(default=True, compare=False)
     absent: bool = field(default=False, compare=False)
     adopt: bool = field(default=False, compare=False)
@@ -66,58 +73,105 @@ class User:
             "first_name": self.first_name or "",
             "last_name": self.last_name or "",
             "vanished": self.vanished,
+            "teams": sorted(self.teams),
         }
 
 
-def desired(policy: Policy, context: Context) -> Mapping[str, User]:
+@dataclass(frozen=True)
+class Team:
+    """A team with a group here: its people, whether an unmarked group is taken over or a missing one made."""
+
+    members: frozenset[str]
+    adopt: bool = False
+    is_made: bool = True
+
+
+@dataclass(frozen=True)
+class Wanted(Mapping[str, User]):
+    """The people of the policy by name, and the teams that have a group on the cluster."""
+
+    people: Mapping[str, User]
+    teams: Mapping[str, Team]
+
+    def __getitem__(self, name: str) -> User:
+        return self.people[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.people)
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+@dataclass(frozen=True)
+class SeenUsers:
+    """All users and groups that there are, by Proxmox's names for them."""
+
+    users: Mapping[str, ProxmoxUser]
+    groups: Mapping[str, ProxmoxGroup]
+
+
+def desired(policy: Policy, context: Context) -> Wanted:
     """The people of the policy as their accounts are to be today, whether they need one here or not."""
-    machines = machines_here(policy, context).values()
-    assigned = {name for machine in machines for name in machine.assigned.users}
-    return {
-        name: _wanted(name, person, policy, context, assigned=name in assigned)
+    assigned, members = people_here(policy, context), members_here(policy, context)
+    theirs: dict[str, set[str]] = {}
+    for team, people in members.items():
+        for name in people:
+            theirs.setdefault(name, set()).add(team)
+    users = {
+        name: replace(
+            _wanted(name, person, policy, context),
+            assigned=name in assigned,
+            teams=frozenset(theirs.get(name, ())) if person.state != "absent" else frozenset(),
+        )
         for name, person in policy.users.items()
     }
+    is_made = policy.modes.get("teams") != "report"
+    teams = {name: Team(people, policy.teams[name].adopt, is_made) for name, people in members.items()}
+    return Wanted(users, teams)
 
 
-def _wanted(name: str, person: Person, policy: Policy, context: Context, *, assigned: bool) -> User:
+def _wanted(name: str, person: Person, policy: Policy, context: Context) -> User:
     given = person.model_fields_set
     expired = person.expires is not None and person.expires < context.today
+    suspended = name in context.overrides.suspended
     return User(
         userid=f"{name}@{context.realm}",
         owner=context.owner,
-        enabled=person.state == "active" and not expired,
+        enabled=person.state == "active" and not expired and not suspended,
         email=person.email if "email" in given else None,
         first_name=person.first_name if "first_name" in given else None,
         last_name=person.last_name if "last_name" in given else None,
-        assigned=assigned,
         absent=person.state == "absent",
         adopt=person.adopt,
         source=policy.at(SECTION, name),
     )
 
 
-def observe(client: ProxmoxReader, context: Context) -> Mapping[str, User]:
-    """All users of the realm, by name; those of other realms are none of ours."""
-    suffix = f"@{context.realm}"
-    users = client.users()
+def observe(client: ProxmoxReader, context: Context) -> SeenUsers:
+    """All users, of whatever realm, and all groups."""
+    users, groups = client.users(), client.groups()
     require_users(client.rights(), context)
-    return {
-        userid.removesuffix(suffix): _normal(user)
-        for userid, user in users.items()
-        if userid.endswith(suffix)
-    }
+    return SeenUsers(users, groups)
 
 
-def diff(observed: Mapping[str, User], desired: Mapping[str, User], context: Context) -> Difference:
+def diff(observed: SeenUsers, desired: Wanted, context: Context) -> Difference:
     """What to create, alter and delete; as prunes, what becomes of people whom the policy no longer names."""
+    teams = _usable(observed, desired, context)
+    seen = _people(observed, teams, context)
     present = {
-        name: _aligned(user, observed.get(name))
+        name: _aligned(replace(user, teams=user.teams & teams), seen.get(name))
         for name, user in desired.items()
-        if not user.absent and (user.assigned or _is_ours(observed.get(name), context))
+        if not user.absent and (user.assigned or _is_ours(seen.get(name), context))
     }
-    rules = Rules(SECTION, "account", removals=lambda _name, before, after: _removed(before, after))
-    changes, reported = compare(observed, present, context, rules)
-    ours = {name: user for name, user in observed.items() if _is_ours(user, context)}
+    rules = Rules(
+        SECTION,
+        "account",
+        depends_on=lambda _name, after: _groups_needed(after, context),
+        removals=lambda _name, before, after: _removed(before, after),
+    )
+    changes, reported = compare(seen, present, context, rules)
+    ours = {name: user for name, user in seen.items() if _is_ours(user, context)}
     changes += [
         _deletion(name, user, context, "policy wants the account gone")
         for name, user in ours.items()
@@ -125,7 +179,56 @@ def diff(observed: Mapping[str, User], desired: Mapping[str, User], context: Con
     ]
     left = {name: user for name, user in ours.items() if name not in desired}
     prunes = [prune for name, user in left.items() if (prune := _vanishing(name, user, context))]
-    return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
+    reported += _strangers(observed, desired, teams, ours, context)
+    grants = sum(len(user.teams) for user in ours.values())
+    return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours), "grants": grants})
+
+
+def _usable(observed: SeenUsers, desired: Wanted, context: Context) -> frozenset[str]:
+    """The teams whose group is ours, or will be by the time that people join it."""
+    found = set()
+    for name, team in desired.teams.items():
+        group = observed.groups.get(GROUP_PREFIX + name)
+        owner = owner_of(group.comment) if group else ""
+        will_be = team.is_made and (group is None or (not owner and team.adopt))
+        if will_be or (group is not None and owner == context.owner):
+            found.add(name)
+    return frozenset(found)
+
+
+def _people(observed: SeenUsers, teams: frozenset[str], context: Context) -> dict[str, User]:
+    """The users of the realm, by name; those of other realms are none of ours."""
+    suffix = f"@{context.realm}"
+    return {
+        userid.removesuffix(suffix): _normal(user, teams)
+        for userid, user in observed.users.items()
+        if userid.endswith(suffix)
+    }
+
+
+def _groups_needed(after: Fields, context: Context) -> tuple[str, ...]:
+    teams = after.get("teams")
+    return tuple(f"{context.system}/{TEAMS}/{team}" for team in teams) if isinstance(teams, Sequence) else ()
+
+
+def _strangers(
+    observed: SeenUsers,
+    desired: Wanted,
+    teams: frozenset[str],
+    ours: Mapping[str, User],
+    context: Context,
+) -> list[Report]:
+    """Members of our groups whom no policy puts there, and whose account is not ours to alter."""
+    reports = []
+    for team in sorted(teams):
+        group = observed.groups.get(GROUP_PREFIX + team)
+        for userid in group.members if group else ():
+            name, _, realm = userid.rpartition("@")
+            is_named = realm == context.realm and name in desired.teams[team].members
+            if not is_named and not (realm == context.realm and name in ours):
+                text = f"{userid} is in the group {GROUP_PREFIX}{team}, and no policy says so"
+                reports.append(Report(context.system, TEAMS, team, text, pages=True))
+    return reports
 
 
 def apply(client: ProxmoxWriter, change: Change) -> Outcome:
@@ -141,13 +244,19 @@ def _write(client: ProxmoxWriter, change: Change) -> Outcome:
     seen = client.users().get(userid)
     if seen is None:
         raise NotThere(f"the account {userid} is gone")
-    if freeze(_normal(seen).fields()) != change.before:
+    if freeze(_normal(seen, _teams_of(change)).fields()) != change.before:
         raise Conflict(f"the account {userid} is not what the plan has seen")
     if change.after is None:
         client.delete_user(userid)
     else:
-        client.update_user(userid, _patch(seen, change.changed, change.after))
+        client.update_user(userid, _patch(seen, change, change.after))
     return applied(change)
+
+
+def _teams_of(change: Change) -> frozenset[str]:
+    """The teams that the change speaks of: other groups of the person are not looked at."""
+    sides = [side["teams"] for side in (change.before, change.after) if side is not None]
+    return frozenset(str(team) for teams in sides if isinstance(teams, tuple) for team in teams)
 
 
 def _is_ours(user: User | None, context: Context) -> bool:
@@ -166,15 +275,22 @@ def _aligned(wanted: User, seen: User | None) -> User:
 
 
 def _removed(before: Fields, after: Fields | None) -> Mapping[str, int]:
-    """What the brakes count: an account that can no longer log in."""
-    return {SECTION: 1} if before["enabled"] and not (after and after["enabled"]) else {}
+    """What the brakes count: an account that can no longer log in, and memberships that are taken."""
+    disabled = {SECTION: 1} if before["enabled"] and not (after and after["enabled"]) else {}
+    taken = set(_listed(before)) - set(_listed(after or {}))
+    return {**disabled, **({"grants": len(taken)} if taken else {})}
+
+
+def _listed(fields: Fields) -> tuple[str, ...]:
+    teams = fields.get("teams", ())
+    return tuple(str(team) for team in teams) if isinstance(teams, Sequence) else ()
 
 
 def _vanishing(name: str, user: User, context: Context) -> Change | None:
     """The next step for somebody whom the policy no longer names: disabled today, deleted after the wait."""
-    if user.enabled or not user.vanished:
+    if user.enabled or user.teams or not user.vanished:
         # Whoever enabled the account since may need it: the wait begins anew.
-        after = replace(user, enabled=False, vanished=context.today.isoformat())
+        after = replace(user, enabled=False, vanished=context.today.isoformat(), teams=frozenset())
         return update(
             context.system,
             SECTION,
@@ -210,8 +326,9 @@ def _deletion(name: str, user: User, context: Context, reason: str) -> Change:
     )
 
 
-def _normal(seen: ProxmoxUser) -> User:
-    marks = dict(_MARK.findall(seen.comment))
+def _normal(seen: ProxmoxUser, teams: frozenset[str]) -> User:
+    marks = marks_of(seen.comment)
+    groups = {group.removeprefix(GROUP_PREFIX) for group in seen.groups if group.startswith(GROUP_PREFIX)}
     return User(
         userid=seen.userid,
         owner=marks.get("owner", ""),
@@ -220,6 +337,7 @@ def _normal(seen: ProxmoxUser) -> User:
         first_name=seen.first_name,
         last_name=seen.last_name,
         vanished=marks.get("vanished", ""),
+        teams=frozenset(groups & teams),
         object_id=seen.userid,
     )
 
@@ -232,20 +350,28 @@ def _new(after: Fields) -> ProxmoxUser:
         last_name=str(after["last_name"]),
         email=str(after["email"]),
         comment=_comment("", after),
+        groups=tuple(GROUP_PREFIX + team for team in _listed(after)),
     )
 
 
-def _patch(seen: ProxmoxUser, changed: Collection[str], after: Fields) -> UserPatch:
+def _patch(seen: ProxmoxUser, change: Change, after: Fields) -> UserPatch:
+    changed = change.changed
     return UserPatch(
         enabled=bool(after["enabled"]) if "enabled" in changed else None,
         first_name=str(after["first_name"]) if "first_name" in changed else None,
         last_name=str(after["last_name"]) if "last_name" in changed else None,
         email=str(after["email"]) if "email" in changed else None,
         comment=_comment(seen.comment, after) if {"owner", "vanished"} & set(changed) else None,
+        groups=_groups(seen, change, after) if "teams" in changed else None,
     )
+
+
+def _groups(seen: ProxmoxUser, change: Change, after: Fields) -> tuple[str, ...]:
+    """All groups of the person: Proxmox replaces the list, so what is not ours to take comes along."""
+    known = {GROUP_PREFIX + team for team in _teams_of(change)}
+    return tuple(sorted({*(set(seen.groups) - known), *(GROUP_PREFIX + team for team in _listed(after))}))
 
 
 def _comment(comment: str, after: Fields) -> str:
     """The comment with our marks; what else somebody wrote there stays."""
-    marks = [f"steward.{name}={after[name]}" for name in ("owner", "vanished") if after[name]]
-    return " ".join(filter(None, (_MARK.sub("", comment).strip(), *marks)))
+    return marked(comment, owner=str(after["owner"]), vanished=str(after["vanished"]))

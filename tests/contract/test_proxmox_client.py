@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader, ProxmoxWriter
+from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
+from controller.clients.proxmox_writer import ProxmoxWriter
 from controller.errors import (
     Conflict,
     ControllerError,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader, ProxmoxWriter
+from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
+from controller.clients.proxmox_writer import ProxmoxWriter
 from controller.plan.change import Operation, Result
 from controller.plan.limits import DEFAULT_LIMITS, strictest
 from controller.policy import PolicyErrors, parse
 from controller.reconcile.applier import Applier, Target
 from controller.reconcile.planner import Memory, Planner, System
-from controller.resources.proxmox_machines import check_clusters
+from controller.resources.proxmox_clusters import check_clusters
 from controller.resources.proxmox_table import PROXMOX
 from lab.proxmox.accounts import Entry, User
 from tests.lab_servers import SMALL, ProxmoxLab, proxmox_lab
@@ -57,7 +58,9 @@ class Pass:
 
     def plan(self, text: str = POLICY) -> Plan:
         policy = parse({"policy.yaml": text.encode()}, "")
-        system = System("proxmox:par1", self.lab.url, "keycloak", self.reader, PROXMOX)
+        system = System(
+            "proxmox:par1", self.lab.url, "keycloak", self.reader, PROXMOX, glance=ProxmoxReader.glance
+        )
         planner = Planner([system], datetime.combine(self.today, time(12), UTC))
         limits = strictest([replace(DEFAULT_LIMITS, delete_after_days=30)])
         return planner.compare(policy, planner.observe(policy), Memory(limits, lambda *_: self.known))
@@ -116,7 +119,7 @@ def test_what_is_planned_is_made_and_then_nothing_is_left(world):
     assert second.is_empty
     assert keys(second) == []
     assert writes(world.lab) == 0
-    assert sum(world.lab.center.requests.values()) <= 8
+    assert sum(world.lab.center.requests.values()) <= 10
 
 
 def test_drift_of_our_objects_is_planned_and_repaired(world):
@@ -224,14 +227,39 @@ def test_an_absent_person_is_deleted_at_once(world):
     assert "bo@keycloak" not in world.lab.center.accounts.users
 
 
-def test_privileges_that_the_version_lacks_are_named_and_left_out(world):
+def test_a_role_with_privileges_that_the_version_lacks_is_left_as_it_is(world):
+    world.apply()
     odd = POLICY.replace("[VM.Audit]", "[VM.Audit, VM.Monitor, VM.Audt]")
     plan = world.plan(odd)
-    reports = {str(report.source): report.text for report in plan.reported if report.section == "roles"}
-    assert "VM.Monitor" in reports["policy.yaml:5:32"]
-    assert 'did you mean "VM.Audit"?' in reports["policy.yaml:5:44"]
+    assert plan.is_empty
+    (gap,) = plan.unobserved
+    assert (gap.section, gap.verdict) == ("roles", "not applied")
+    assert gap.why == (
+        'the role "viewer" is left as it is: policy.yaml:5:44: "VM.Audt" is no privilege of this Proxmox VE 9.2; '
+        'did you mean "VM.Audit"?; policy.yaml:5:32: "VM.Monitor" is no privilege of this Proxmox VE 9.2; use '
+        "VM.GuestAgent.Audit (a role for both versions lists both)"
+    )
+    assert world.lab.center.accounts.roles["steward-viewer"] == {"VM.Audit"}
+
+
+def test_nobody_gets_a_role_that_cannot_be_made(world):
+    odd = POLICY.replace("[VM.Audit]", "[VM.Audit, VM.Monitor]")
+    plan = world.plan(odd)
+    assert not any("viewer" in key for key in keys(plan))
+    texts = [report.text for report in plan.reported if report.section == "machines.assigned"]
+    why = "this Proxmox VE cannot have the role, for want of VM.Monitor"
+    assert texts == [f"{name} does not become viewer: {why}" for name in ("bo", "ada", "cy")]
     assert set(world.apply(odd)) == {Result.APPLIED}
     assert world.plan(odd).is_empty
+
+
+def test_a_role_for_both_versions_has_on_each_what_that_knows(world):
+    both = POLICY.replace("[VM.Audit]", "[VM.Audit, VM.Monitor, VM.GuestAgent.Audit]")
+    assert set(world.apply(both)) == {Result.APPLIED}
+    assert world.lab.center.accounts.roles["steward-viewer"] == {"VM.Audit", "VM.GuestAgent.Audit"}
+    plan = world.plan(both)
+    assert plan.is_empty
+    assert not plan.unobserved
 
 
 def test_what_changed_between_plan_and_apply_is_a_conflict(world):
@@ -290,9 +318,9 @@ def test_nothing_is_assigned_by_a_role_without_privileges(world):
 
 def test_machines_must_stand_on_a_cluster_of_the_configuration():
     policy = parse({"policy.yaml": POLICY.encode()}, "")
-    check_clusters(policy, {"par1"})
+    check_clusters(policy, {"par1": "keycloak"})
     with pytest.raises(PolicyErrors) as caught:
-        check_clusters(policy, {"par2", "lon1"})
+        check_clusters(policy, {"par2": "keycloak", "lon1": "sso"})
     assert str(caught.value).splitlines() == [
         'policy.yaml:13:21: controller.yaml names no cluster "par1"; did you mean "par2"?',
         'policy.yaml:14:3: "db-01" names no cluster, and controller.yaml names 2',

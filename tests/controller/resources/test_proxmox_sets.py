@@ -22,7 +22,9 @@ users: {ada: {}, bo: {}}
 teams: {ops: {}}
 backups: {nightly: {repository: r, paths: [/etc]}, weekly: {repository: r, paths: [/etc]}}
 repositories: {r: {url: "s3:https://s3.example.org/b", password: {host_file: /run/restic}}}
-schedules: {office: {time_zone: Europe/Paris}, night: {time_zone: Europe/Paris}}
+schedules:
+  office: {time_zone: Europe/Paris, stop: {days: mon-fri, at: "20:00"}}
+  night: {time_zone: Europe/Paris, stop: {days: mon-fri, at: "23:00"}}
 """
 LAB = tuple(
     ProxmoxGuest(
@@ -82,7 +84,7 @@ machine_sets:
     assert box.power.stop.timeout == timedelta(minutes=5)
     assert (box.backup, other.backup) == ("weekly", "nightly")
     assert (other.power.state, other.power.schedule) == (None, "office")
-    assert str(box.places["power", "when"].source) == "policy.yaml:10:68"
+    assert str(box.places["power", "when"].source) == "policy.yaml:12:68"
     assert box.places["power", "idle_shutdown"].by == "lab"
 
 
@@ -105,8 +107,8 @@ def test_two_sets_that_differ_are_a_mistake_that_names_both(one, other):
     with pytest.raises(PolicyErrors) as caught:
         fleet(text)
     assert len(caught.value.problems) == 1
-    assert '"lab-201" is in the sets "b" and "a" (at policy.yaml:10:' in str(caught.value)
-    assert str(caught.value).startswith("policy.yaml:11:")
+    assert '"lab-201" is in the sets "b" and "a" (at policy.yaml:12:' in str(caught.value)
+    assert str(caught.value).startswith("policy.yaml:13:")
     assert set(fleet(text.replace(other, one)).machines) == {200, 201, 202}
 
 
@@ -154,7 +156,7 @@ machine_sets: {lab: {match: {tags: [gpu]}, assigned: {users: {ada: viewer}, team
     with pytest.raises(PolicyErrors) as caught:
         fleet(text)
     assert str(caught.value) == (
-        'policy.yaml:11:68: "ada" has "web-01" already, at policy.yaml:10:45, and would have "lab-201" too '
+        'policy.yaml:13:68: "ada" has "web-01" already, at policy.yaml:12:45, and would have "lab-201" too '
         "(rules.one_machine_per_user)"
     )
     assert fleet(text.replace("ada: viewer}, t", "bo: viewer}, t")).machines.keys() == {101, 201}

@@ -36,6 +36,14 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class PlanOutput(StrEnum):
+    """How a command prints a plan; markdown is for a pull request."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 Folder = Annotated[Path, typer.Argument(help="The policy folder of one environment.")]
 Config = Annotated[
     Path, typer.Option("--config", "-c", envvar="STEWARD_CONFIG", help="The controller's configuration.")
@@ -44,16 +52,19 @@ Targets = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
-        help="users/NAME, roles/NAME or machines/NAME: only this and what it needs. May be repeated.",
+        help="users/NAME, teams/NAME, machines/NAME and so on: only this and what it needs. May be repeated.",
     ),
 ]
 Printed = Annotated[Output, typer.Option(help="How to print the result.")]
+PlanPrinted = Annotated[
+    PlanOutput, typer.Option(help="How to print the plan; markdown is to paste in a pull request.")
+]
 
 
 def plan(
     folder: Folder = Path(),
     config: Config = Path("controller.yaml"),
-    output: Printed = Output.TABLE,
+    output: PlanPrinted = PlanOutput.TABLE,
     target: Targets = None,
     out: Annotated[Path | None, typer.Option(help="Also write the plan as JSON, for apply --plan.")] = None,
     *,
@@ -73,21 +84,26 @@ def plan(
         planned = controller.plan(_policy(folder), target or [])
         if out is not None:
             out.write_text(json.dumps(planned.plan.to_json(), indent=2) + "\n", encoding="utf-8")
-        _print(planned, output)
+        _print(planned, output, "Steward plan")
         raise typer.Exit(_exit_code(planned))
 
 
 def drift(
-    folder: Folder = Path(), config: Config = Path("controller.yaml"), output: Printed = Output.TABLE
+    folder: Folder = Path(),
+    config: Config = Path("controller.yaml"),
+    output: PlanPrinted = PlanOutput.TABLE,
+    target: Targets = None,
 ) -> None:
-    """Compare the live systems with the policy. Exit 0: no drift, 1: error or not all seen, 2: drift.
+    """Compare the live systems with the policy, and say who changed what and when, where they tell.
+
+    Exit 0: no drift, 1: error or not all seen, 2: drift.
 
     Example:
       steward drift policies/prod
     """
     with _controller(config) as controller:
-        planned = controller.plan(_policy(folder))
-        _print(planned, output)
+        planned = controller.plan(_policy(folder), target or [])
+        _print(planned, output, "Steward drift")
         raise typer.Exit(_exit_code(planned))
 
 
@@ -148,7 +164,8 @@ def _apply(
         if digest:
             print_totals(out, planned.plan)  # the changes were reviewed, one by one
         else:
-            print_plan(out, planned.plan, policy=planned.policy, most=_SHOWN_BEFORE_APPLY)
+            held = planned.refusals
+            print_plan(out, planned.plan, policy=planned.policy, most=None if held else _SHOWN_BEFORE_APPLY)
         if planned.refusals:
             raise Braked(planned.refusals)
         if planned.plan.is_empty:
@@ -203,10 +220,15 @@ def _applied_json(planned: Planned, outcomes: Sequence[Outcome]) -> dict[str, ob
     }
 
 
-def _print(planned: Planned, output: Output) -> None:
-    if output is Output.JSON:
-        held = [{"rule": one.rule, "text": str(one)} for one in planned.refusals]
+def _print(planned: Planned, output: PlanOutput, heading: str) -> None:
+    if output is PlanOutput.JSON:
+        held = [one.to_json() for one in planned.refusals]
         typer.echo(json.dumps({**planned.plan.to_json(), "held": held}, indent=2))
+        return
+    if output is PlanOutput.MARKDOWN:
+        from controller.cli.markdown import plan_markdown
+
+        typer.echo(plan_markdown(planned.plan, planned.refusals, heading=heading), nl=False)
         return
     from controller.cli.rendering import console, print_plan
 

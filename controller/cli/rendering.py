@@ -66,6 +66,8 @@ def print_plan(
         out.print(f"… and {len(plan.changes) - len(shown)} more (steward plan shows all)", style="dim")
     _print_report_mode(out, [report.change for report in plan.reported if report.change is not None])
     _print_reports(out, [report for report in plan.reported if report.change is None])
+    for override in plan.overrides:
+        print_wrapped(out, f"override in force: {override}", style="yellow")
     if policy is not None:
         _print_notes(out, policy)
     print_totals(out, plan, refusals)
@@ -80,6 +82,7 @@ def print_totals(out: Console, plan: Plan, refusals: Sequence[Refusal] = ()) -> 
         print_wrapped(out, f"{verdict}: {system} {', '.join(sections)}: {why}", style="bold red")
     for refusal in refusals:
         print_wrapped(out, f"held by the brake {refusal.rule}: {refusal}", style="bold red")
+        print_wrapped(out, f"  to loosen it: {refusal.remedy}", style="red")
     if plan.is_empty:
         out.print(_nothing(plan), style="bold")
         return

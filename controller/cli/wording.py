@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Change, Fields, Json
 
-__all__ = ["author_of", "counted", "is_adoption", "is_obvious", "name_of", "noun_of", "text_of", "words_of"]
+__all__ = [
+    "author_of",
+    "counted",
+    "is_adoption",
+    "is_obvious",
+    "label_of",
+    "name_of",
+    "noun_of",
+    "text_of",
+    "words_of",
+]
 
 _NOUNS = {
     "realm": "realm",
@@ -133,7 +143,7 @@ def _made(change: Change, after: Fields) -> Iterator[str]:
         return
     lists = [name for name, value in after.items() if _is_list(value)]
     for name in (name for name in lists if _items(after[name])):
-        label = "" if name in {"roles", "privileges"} else f"{_label(name)} "
+        label = "" if name in {"roles", "privileges"} else f"{label_of(name)} "
         yield label + _few([_text(name, one) for one in _items(after[name])])
     person = " ".join(str(after[name]) for name in ("first_name", "last_name") if after.get(name))
     if person and person.casefold().replace(" ", ".") != change.key:
@@ -144,14 +154,14 @@ def _made(change: Change, after: Fields) -> Iterator[str]:
         if isinstance(value, bool):
             yield from _noteworthy(name, is_on=value)
         elif value not in (None, ""):
-            yield _text(name, value) if isinstance(value, str) else f"{_label(name)} {_text(name, value)}"
+            yield _text(name, value) if isinstance(value, str) else f"{label_of(name)} {_text(name, value)}"
 
 
 def _noteworthy(name: str, *, is_on: bool) -> list[str]:
     """A switch of something new: said where it is not what everybody expects."""
     if is_on == (name == "enabled"):
         return []
-    return [_SWITCHES[name][0] if name in _SWITCHES else _label(name)]
+    return [_SWITCHES[name][0] if name in _SWITCHES else label_of(name)]
 
 
 def _step(name: str, before: Json, after: Json) -> list[str]:
@@ -166,13 +176,15 @@ def _step(name: str, before: Json, after: Json) -> list[str]:
         had, has = _items(before), _items(after)
         moves = [f"+{_text(name, one)}" for one in has if one not in had]
         moves += [f"-{_text(name, one)}" for one in had if one not in has]
-        return [f"{_label(name)} {_few(moves) if moves else 'in another order'}"]
+        return [f"{label_of(name)} {_few(moves) if moves else 'in another order'}"]
     if isinstance(before, Mapping) and isinstance(after, Mapping) and not _is_reference(after):
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         return [
-            f"{_label(name)}: {step}" for key in keys for step in _step(key, before.get(key), after.get(key))
+            f"{label_of(name)}: {step}"
+            for key in keys
+            for step in _step(key, before.get(key), after.get(key))
         ]
-    return [f"{_label(name)} {_text(name, before)} → {_text(name, after)}"]
+    return [f"{label_of(name)} {_text(name, before)} → {_text(name, after)}"]
 
 
 def _few(texts: Sequence[str]) -> str:
@@ -180,7 +192,8 @@ def _few(texts: Sequence[str]) -> str:
     return " ".join(texts[:_MOST_ITEMS]) + rest
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """A field as people call it."""
     return name.removesuffix(_SECONDS).replace("_", " ")
 
 

@@ -156,11 +156,12 @@ def test_a_brake_is_named_with_its_changes():
 
 
 def test_what_is_not_applied_is_said_once_and_short():
-    text = b"teams: {ops: {}}\nroles: {viewer: {api: ['vm:read']}}\n"
+    repository = b"{s3: {url: 's3:https://s3.example.org/b', password: {host_env: X}}}"
+    text = b"repositories: " + repository + b"\nhosts: {a: {machine: b}}\nmachines: {b: {}}"
     policy = parse({"policy.yaml": b"version: 1\nowner: prod\n", "all.yaml": text}, "")
     shown = drawn(100, Plan(owner="prod"), policy=policy)
     assert shown.splitlines()[0] == (
-        "understood, not applied by this version: section teams (all.yaml:1), roles.api (all.yaml:2)"
+        "understood, not applied by this version: section repositories (all.yaml:1), hosts.machine (all.yaml:2)"
     )
 
 

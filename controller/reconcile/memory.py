@@ -14,7 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.plan.limits import Allowance, Limits, strictest
+from controller.reconcile.overriding import OverrideRecord, overrides_of
 from controller.reconcile.planner import Memory
+from controller.reconcile.powering import PowerStore, power_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,8 +56,17 @@ class _Runs(Protocol):
     def latest(self, limit: int) -> Sequence[Any]: ...
 
 
-class StoreRecord(Protocol):
+class _Overrides(Protocol):
+    def in_force(self, now: int) -> Sequence[OverrideRecord]: ...
+
+
+class StoreRecord(PowerStore, Protocol):
     """The store, as far as planning reads it."""
+
+    @property
+    def overrides(self) -> _Overrides:
+        """What people decided over the policy's head."""
+        ...
 
     @property
     def runs(self) -> _Runs:
@@ -104,15 +115,17 @@ class _Record:
         )
 
 
-def remember(store: StoreRecord | None, *, floor: Limits, given: Limits) -> Memory:
-    """The memory of a pass:
+def remember(store: StoreRecord | None, *, floor: Limits, given: Limits, now: int) -> Memory:
+    """The memory of a pass at `now` (seconds since the epoch):
 
     `floor` from controller.yaml, `given` by the new policy, the rest from the store.
     """
     if store is None:
         return Memory(strictest([floor, given]), lambda _system, _section, _key: False)
     record = _Record(store)
-    return Memory(strictest([floor, given, record.limits()]), record.knows)
+    limits = strictest([floor, given, record.limits()])
+    overrides = overrides_of(store.overrides.in_force(now), limits.protected)
+    return Memory(limits, record.knows, overrides=overrides, power=power_memory(store))
 
 
 def remembered(plan: Plan, named: Mapping[str, Sequence[str]], given: Limits) -> str:

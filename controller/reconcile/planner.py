@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from controller.errors import ControllerError
 from controller.plan.brakes import Refusal, check
 from controller.plan.plan import Gap, Plan, Report, ordered
+from controller.power_values import PowerMemory
 from controller.reconcile.authors import with_authors
 from controller.reconcile.narrowing import known_prunes, only_reported, without_ignored
 from controller.reconcile.targets import aimed, check_targets, is_aimed_at
@@ -76,12 +77,13 @@ class Memory:
 
     `known` tells whether our own record or an earlier commit knows an object (system, section, key): the
     second half of what prune needs. `limits` are the effective brakes, the last applied commit's among
-    them; `overrides` those in force at the instant of the pass.
+    them; `overrides` those in force at the instant of the pass; `power` what was done about machines' power.
     """
 
     limits: Strictest
     known: Callable[[str, str, str], bool]
     overrides: Overrides = field(default_factory=Overrides)
+    power: PowerMemory = field(default_factory=PowerMemory)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class Planner:
             delete_after_days=(limits and limits.delete_after_days) or 0,
             protected=limits.protected if limits else frozenset(),
             overrides=memory.overrides if memory else Overrides(),
+            power=memory.power if memory else PowerMemory(),
             unlisted=policy.unlisted.users,
             unlisted_acls=policy.unlisted.acls,
             only_cluster=system.only_cluster,

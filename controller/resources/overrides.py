@@ -51,14 +51,22 @@ class Hold:
 
 @dataclass(frozen=True)
 class Overrides:
-    """The overrides in force: suspended people and held machines, each by its name in the policy."""
+    """The overrides in force: suspended people and held machines, each by its name in the policy.
+
+    `dismissed` are suspensions of people whom limits protect: they are told, and not obeyed.
+    """
 
     suspended: Mapping[str, Suspension] = field(default_factory=lambda: MappingProxyType({}))
     held: Mapping[str, Hold] = field(default_factory=lambda: MappingProxyType({}))
+    dismissed: Mapping[str, Suspension] = field(default_factory=lambda: MappingProxyType({}))
 
     def told(self) -> tuple[str, ...]:
         """Each in a sentence, people first."""
         people = [f"user {name} is {one}" for name, one in sorted(self.suspended.items())]
+        people += [
+            f"user {name} is {one}; protected by limits.protected_users, so nothing comes of it"
+            for name, one in sorted(self.dismissed.items())
+        ]
         return (*people, *(f"machine {name} is {one}" for name, one in sorted(self.held.items())))
 
 

@@ -15,7 +15,6 @@ __all__ = ["NOT_APPLIED", "not_applied"]
 
 NOT_APPLIED: Final[tuple[tuple[str, ...], ...]] = (
     ("delegate",),
-    ("teams",),
     ("users", "*", "ssh_keys"),
     ("calendars",),
     ("schedules",),

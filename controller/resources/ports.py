@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from controller.keycloak_groups import GroupPatch, KeycloakGroup, KeycloakLink
     from controller.keycloak_values import (
         CreatedUsers,
         KeycloakRealm,
@@ -60,6 +61,26 @@ class KeycloakReader(Protocol):
         """One realm role by name, with what it includes. Raises NotThere."""
         ...
 
+    def groups(self) -> tuple[KeycloakGroup, ...]:
+        """All groups of every depth."""
+        ...
+
+    def group(self, group_id: str) -> KeycloakGroup:
+        """One group by immutable id. Raises NotThere."""
+        ...
+
+    def group_members(self, group_ids: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """The ids of those who are in each group directly."""
+        ...
+
+    def links(self, user_ids: Iterable[str]) -> Mapping[str, Mapping[str, KeycloakLink]]:
+        """Whom identity providers, by alias, know each of these users as."""
+        ...
+
+    def kept_attributes(self) -> frozenset[str] | None:
+        """The attributes that the server keeps, None where it keeps any."""
+        ...
+
     def members(self, roles: Iterable[str]) -> Mapping[str, frozenset[str]]:
         """The ids of those who have each role directly; nobody for an unknown role."""
         ...
@@ -103,6 +124,20 @@ class KeycloakWriter(KeycloakReader, Protocol):
         """Delete a role and every mapping of it. Raises NotThere, Conflict."""
         ...
 
+    def create_group(self, group: KeycloakGroup) -> str:
+        """Create a group below its parent, with its roles; says its id. Raises Conflict, NotThere."""
+        ...
+
+    def update_group(
+        self, group_id: str, patch: GroupPatch, *, still: Callable[[KeycloakGroup], bool] | None = None
+    ) -> None:
+        """Alter or move a group. Raises NotThere, Conflict."""
+        ...
+
+    def delete_group(self, group_id: str, *, still: Callable[[KeycloakGroup], bool] | None = None) -> None:
+        """Delete a group that has no sub-groups. Raises NotThere, Conflict."""
+        ...
+
     def create_users(
         self, users: Sequence[KeycloakUser], *, on_batch: Callable[[CreatedUsers], None] | None = None
     ) -> CreatedUsers:
@@ -129,4 +164,32 @@ class KeycloakWriter(KeycloakReader, Protocol):
 
     def offboard(self, user_id: str, *, still: Callable[[KeycloakUser], bool] | None = None) -> None:
         """Disable a user, end the sessions and revoke the offline ones. Raises NotThere, Conflict."""
+        ...
+
+    def end_sessions(self, user_id: str) -> None:
+        """End a user's sessions and revoke the offline ones. Raises NotThere."""
+        ...
+
+    def join(self, user_id: str, group_id: str) -> None:
+        """Put a user into a group; one who is in it stays."""
+        ...
+
+    def leave(self, user_id: str, group_id: str) -> None:
+        """Take a user out of a group; one who is not in it is no error."""
+        ...
+
+    def link(self, user_id: str, alias: str, link: KeycloakLink) -> None:
+        """Let an identity provider log a user in. Raises NotThere for a provider that is not there."""
+        ...
+
+    def send_actions(
+        self,
+        user_id: str,
+        actions: Collection[str],
+        *,
+        lifespan_seconds: int,
+        client_id: str = "",
+        redirect: str = "",
+    ) -> None:
+        """Mail a user a link that leads through required actions."""
         ...

@@ -7,7 +7,8 @@ day, its sessions ended, and deleted once limits.delete_after has passed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,97 +16,28 @@ from controller.plan.brakes import ACTIVE_USERS, ADMINS
 from controller.plan.change import Change, delete, update
 from controller.plan.plan import Report
 from controller.resources.ownership import Rules, compare
+from controller.resources.people import CLAIMED, SECTION, SeenUsers, User, aligned, desired, narrowed
 from controller.resources.resource import Context, Difference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from controller.plan.change import Fields
-    from controller.policy.model import Policy
-    from controller.policy.people import User as Wanted
-    from controller.policy.position import SourcePosition
 
 __all__ = ["SECTION", "SeenUsers", "User", "desired", "diff"]
 
-SECTION = "users"
 _GRANTS = "grants"
-
-
-@dataclass(frozen=True)
-class User:
-    """What we manage of a person; None is a field that the policy leaves alone.
-
-    `second_factor` is True when one is set up or asked for at the next login; `vanished` is the day (ISO
-    8601) on which the name was no longer in the policy, "" while it is.
-    """
-
-    owner: str
-    email: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    enabled: bool = True
-    roles: frozenset[str] = frozenset()
-    second_factor: bool | None = None
-    vanished: str = ""
-    absent: bool = field(default=False, compare=False)
-    adopt: bool = field(default=False, compare=False)
-    object_id: str = field(default="", compare=False)
-    source: SourcePosition | None = field(default=None, compare=False)
-
-    def fields(self) -> Fields:
-        """The managed fields, as a plan shows them."""
-        return {
-            "owner": self.owner,
-            "email": self.email or "",
-            "first_name": self.first_name or "",
-            "last_name": self.last_name or "",
-            "enabled": self.enabled,
-            "roles": sorted(self.roles),
-            "second_factor": bool(self.second_factor),
-            "vanished": self.vanished,
-        }
-
-
-@dataclass(frozen=True)
-class SeenUsers:
-    """What was observed: users by name, with the roles that are ours to manage (`managed_roles`), and who of
-    them may administer the realm (`admins`, names)."""
-
-    users: Mapping[str, User]
-    managed_roles: frozenset[str] = frozenset()
-    admins: frozenset[str] = frozenset()
-
-
-def desired(policy: Policy, context: Context) -> Mapping[str, User]:
-    """The people of the policy as their accounts are to be today."""
-    return {name: _wanted(name, wanted, policy, context) for name, wanted in policy.users.items()}
-
-
-def _wanted(name: str, wanted: Wanted, policy: Policy, context: Context) -> User:
-    given = wanted.model_fields_set
-    expired = wanted.expires is not None and wanted.expires < context.today
-    return User(
-        owner=context.owner,
-        email=wanted.email if "email" in given else None,
-        first_name=wanted.first_name if "first_name" in given else None,
-        last_name=wanted.last_name if "last_name" in given else None,
-        enabled=wanted.state == "active" and not expired,
-        roles=frozenset(wanted.roles),
-        second_factor=True if wanted.mfa == "required" else None,
-        absent=wanted.state == "absent",
-        adopt=wanted.adopt,
-        source=policy.at(SECTION, name),
-    )
+_MOST_NAMED = 3
 
 
 def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> Difference:
     """What to create, alter and delete; as prunes, what becomes of people who are no longer in the policy."""
-    seen = observed.users
     present = {
-        name: _aligned(user, seen.get(name), observed.managed_roles)
+        name: aligned(user, observed.users.get(name), observed)
         for name, user in desired.items()
         if not user.absent
     }
+    seen = {name: narrowed(user, present.get(name)) for name, user in observed.users.items()}
     rules = Rules(
         SECTION,
         "user",
@@ -113,6 +45,7 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
         lambda *change: _removed(observed, *change),
     )
     changes, reported = compare(seen, present, context, rules)
+    changes = [_explained(change, present[change.key].why) for change in changes]
     ours = {name: user for name, user in seen.items() if user.owner == context.owner}
     changes += [
         _deletion(name, user, observed, context, "policy wants the account gone")
@@ -126,10 +59,11 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
     ]
     unnamed = {name: user for name, user in seen.items() if not user.owner and name not in desired}
     changes += _unlisted_changes(unnamed, observed, context)
-    reported += _unlisted_reports(unnamed, context) + _foreign_holders(seen, desired, context)
+    reported += _unlisted_reports(unnamed, context) + _foreign_holders(observed, desired, context)
+    reported += _dropped_attributes(observed, desired, context) + _open_invitations(seen, ours, context)
     populations = {
         SECTION: len(ours),
-        _GRANTS: sum(len(user.roles) for user in ours.values()),
+        _GRANTS: sum(len(user.roles) + len(user.teams) for user in ours.values()),
         ADMINS: len(observed.admins),
         ACTIVE_USERS: sum(user.enabled for user in ours.values()),
     }
@@ -144,32 +78,39 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
 
 def _possessions(user: User, context: Context) -> frozenset[str]:
     """What a protected person has: to delete it would take it from them."""
-    return frozenset(f"{context.system}/roles/{role}" for role in user.roles)
+    roles = {f"{context.system}/roles/{role}" for role in user.roles}
+    return frozenset(roles | {f"{context.system}/teams/{team}" for team in user.teams})
 
 
-def _aligned(wanted: User, seen: User | None, managed_roles: frozenset[str]) -> User:
-    """Fields that the policy leaves alone are desired as they are; roles that are not ours stay out of it."""
-    current = seen or User(owner="", email="", first_name="", last_name="", second_factor=False)
-    return replace(
-        wanted,
-        email=current.email if wanted.email is None else wanted.email,
-        first_name=current.first_name if wanted.first_name is None else wanted.first_name,
-        last_name=current.last_name if wanted.last_name is None else wanted.last_name,
-        second_factor=current.second_factor if wanted.second_factor is None else wanted.second_factor,
-        roles=wanted.roles & managed_roles,
+def _explained(change: Change, why: str) -> Change:
+    """The change with the reason why an active person is disabled."""
+    return (
+        replace(change, reason=f"{change.reason}; {why}") if why and "enabled" in change.changed else change
     )
 
 
 def _needs(after: Fields, context: Context) -> tuple[str, ...]:
-    roles = after["roles"]
-    needed = [f"{context.system}/roles/{role}" for role in roles]  # type: ignore[union-attr]
-    return (f"{context.system}/realm/{context.realm}", f"{context.system}/profile/{SECTION}", *needed)
+    named = [f"roles/{role}" for role in _names(after, "roles")]
+    named += [f"teams/{team}" for team in _names(after, "teams")]
+    providers = [name.partition(".")[2] for name in after if name.startswith("links.")]
+    named += [f"identity_providers/{alias}" for alias in providers]
+    invitation = after.get("invitation")
+    if isinstance(invitation, dict) and invitation["client"]:
+        named.append(f"clients/{invitation['client']}")
+    needed = [f"realm/{context.realm}", f"profile/{SECTION}", *named]
+    return tuple(f"{context.system}/{name}" for name in needed)
+
+
+def _names(fields: Fields, name: str) -> Iterable[str]:
+    return fields[name]  # type: ignore[return-value]
 
 
 def _removed(observed: SeenUsers, name: str, before: Fields, after: Fields | None) -> Mapping[str, int]:
-    """What the brakes count of a change: a person who can no longer log in, roles taken, an admin lost."""
-    kept = after or {"enabled": False, "roles": ()}
-    counted = {_GRANTS: len(set(before["roles"]) - set(kept["roles"]))}  # type: ignore[arg-type]
+    """What the brakes count of a change: a person who can no longer log in, roles and teams taken, an
+    admin lost."""
+    kept = after or {"enabled": False, "roles": (), "teams": ()}
+    lost = [set(_names(before, name)) - set(_names(kept, name)) for name in ("roles", "teams")]
+    counted = {_GRANTS: sum(map(len, lost))}
     if after is None or (before["enabled"] and not kept["enabled"]):
         counted[SECTION] = 1
         counted[ACTIVE_USERS] = int(bool(before["enabled"]))
@@ -247,16 +188,51 @@ def _unlisted_reports(unnamed: Mapping[str, User], context: Context) -> list[Rep
     return [Report(context.system, SECTION, name, "no policy names this user") for name in sorted(unnamed)]
 
 
-def _foreign_holders(seen: Mapping[str, User], desired: Mapping[str, User], context: Context) -> list[Report]:
-    """People who are not ours and hold roles that are: somebody granted them past the policy."""
+def _foreign_holders(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> list[Report]:
+    """People who are not ours and have roles or teams that are: somebody gave them past the policy."""
+    found: list[Report] = []
+    for name, user in sorted(observed.users.items()):
+        if user.owner == context.owner or (name in desired and desired[name].adopt):
+            continue
+        has = [f"holds our roles {', '.join(sorted(user.roles))}"] if user.roles else []
+        has += [f"is in our teams {', '.join(sorted(user.teams))}"] if user.teams else []
+        if has:
+            pages = bool(user.roles or user.teams & observed.privileged_teams)
+            text = f"is not ours and {' and '.join(has)}"
+            found.append(Report(context.system, SECTION, name, text, pages=pages))
+    return found
+
+
+def _dropped_attributes(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> list[Report]:
+    """Attributes that the policy gives and the server would drop without a word: one report for each."""
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for name, user in desired.items():
+        for attribute, _ in user.attributes:
+            if observed.kept_attributes is not None and attribute not in observed.kept_attributes:
+                holders[attribute].append(name)
     return [
         Report(
             context.system,
             SECTION,
-            name,
-            f"is not ours and holds our roles {', '.join(sorted(user.roles))}",
-            pages=True,
+            "",
+            f"attribute {attribute} of {_some(names)} is not set: the realm's user profile does not declare"
+            " it, and Keycloak would drop it without a word",
+            source=desired[names[0]].source,
         )
-        for name, user in sorted(seen.items())
-        if user.owner != context.owner and user.roles and not (name in desired and desired[name].adopt)
+        for attribute, names in sorted(holders.items())
+    ]
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _open_invitations(seen: Mapping[str, User], ours: Iterable[str], context: Context) -> list[Report]:
+    """Invitations of which nobody knows whether they went out: never sent again by us."""
+    text = "nobody knows whether the invitation went out: look, and send the link by hand if it did not"
+    return [
+        Report(context.system, SECTION, name, text)
+        for name in sorted(ours)
+        if seen[name].invitation == CLAIMED
     ]

@@ -170,6 +170,7 @@ def test_once_applied_nothing_is_left_to_do_and_others_are_untouched(people, wis
             del after[change.key]
         else:
             fields = dict(change.after)
-            after[change.key] = seen(**{**fields, "roles": frozenset(fields["roles"])})
+            sets = {name: frozenset(fields[name]) for name in ("roles", "teams")}
+            after[change.key] = seen(**{**fields, **sets})
     again = diff(SeenUsers(after, ROLES), wishes, context())
     assert (again.changes, again.prunes) == ((), ())

@@ -26,6 +26,7 @@ from controller.cli.monitoring import monitoring
 from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
 from controller.cli.serve import gitops, serve
+from controller.cli.user import user
 from controller.cli.simulating import simulate
 from controller.errors import ControllerError
 from controller.policy.problems import PolicyErrors
@@ -55,6 +56,7 @@ app.command()(monitoring)
 app.command()(init)
 app.command()(serve)
 for verbs, name in (
+    (user, "user"),
     (host, "host"),
     (action, "action"),
     (audit, "audit"),

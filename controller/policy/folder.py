@@ -20,7 +20,31 @@ from controller.policy.problems import PolicyErrors, Problem
 if TYPE_CHECKING:
     from controller.policy.model import Policy
 
-__all__ = ["load", "read_folder", "repository"]
+__all__ = ["Contents", "load", "read", "read_folder", "repository"]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a policy folder and of what it extends, by path below `top`; `root` is its own path there.
+
+    Positions show `prefix` before each path, so that it reads as the folder was given.
+    """
+
+    top: Path
+    root: str
+    prefix: str
+    files: dict[str, bytes]
+    problems: tuple[Problem, ...]
+
+    def parse(self) -> Policy:
+        """The policy that the files are. Raises PolicyErrors."""
+        try:
+            policy = parse(self.files, self.root, prefix=self.prefix)
+        except PolicyErrors as errors:
+            raise PolicyErrors([*errors.problems, *self.problems]) from None
+        if self.problems:
+            raise PolicyErrors(self.problems)
+        return policy
 
 
 def load(folder: Path) -> Policy:
@@ -28,18 +52,17 @@ def load(folder: Path) -> Policy:
 
     Raises PolicyErrors, also for what cannot be read: a folder that is hidden from us must not look empty.
     """
+    return read(folder).parse()
+
+
+def read(folder: Path) -> Contents:
+    """The files of the policy in `folder`; what could not be read stands in `problems`."""
     top = repository(folder)
     root = folder.resolve().relative_to(top).as_posix()
     prefix = _prefix(folder, root)
     problems: list[Problem] = []
     files = read_folder(top, "" if root == "." else root, prefix, problems)
-    try:
-        policy = parse(files, root, prefix=prefix)
-    except PolicyErrors as errors:
-        raise PolicyErrors([*errors.problems, *problems]) from None
-    if problems:
-        raise PolicyErrors(problems)
-    return policy
+    return Contents(top, "" if root == "." else root, prefix, files, tuple(problems))
 
 
 def repository(folder: Path) -> Path:

@@ -45,7 +45,8 @@ class Node:
 class Guest:
     """A virtual machine or container; `config` is None where upstream's file is not read.
 
-    One that `warns` starts with a warning in its task's log; one that `hangs` obeys no power-down.
+    One that `warns` starts with a warning in its task's log; one that `hangs` obeys no power-down. `load`
+    is the share of its processors in use and the bytes received so far, where not made up.
     """
 
     vmid: int
@@ -58,6 +59,7 @@ class Guest:
     hangs: bool = False
     process: int = 0
     started_at: float = 0.0
+    load: tuple[float, int] | None = None
 
     @property
     def is_running(self) -> bool:

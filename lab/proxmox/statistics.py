@@ -137,7 +137,10 @@ def _live_vm(center: Datacenter, guest: Guest) -> list[str]:
     name = config.get("name", f"VM{guest.vmid}")
     values = [uptime, name, "running" if up else "stopped", config.get("template", "0"), int(center.now())]
     traffic = [(guest.vmid % 7 + 1) * uptime * scale if up else 0 for scale in (1000, 700, 300, 500)]
-    used = [0.01 * (guest.vmid % 50) if up else 0, memory, memory // 2 if up else 0, 32 * _GIB, 0]
+    cpu = 0.01 * (guest.vmid % 50)
+    if guest.load is not None:
+        cpu, traffic = guest.load[0], [guest.load[1], 0, 0, 0]
+    used = [cpu if up else 0, memory, memory // 2 if up else 0, 32 * _GIB, 0]
     return [str(value) for value in (*values, cpus, *used, *traffic, memory // 2 if up else 0)]
 
 

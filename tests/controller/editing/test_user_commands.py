@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import chdir
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from controller.cli.main import main
 from controller.policy.folder import load
 from controller.policy.teams import members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PEOPLE = """\
 # who works here
@@ -40,8 +45,7 @@ users:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(tmp_path: Path) -> Iterator[Path]:
     for name, text in {
         "common/base.yaml": BASE,
         "prod/policy.yaml": SETTINGS,
@@ -50,7 +54,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    return tmp_path / "prod"
+    with chdir(tmp_path):  # so that messages show short paths
+        yield tmp_path / "prod"
 
 
 def steward(*words: str) -> int:

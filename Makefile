@@ -39,7 +39,7 @@ test: $(STAMP)
 	REQUIRE_REAL=$(REQUIRE_REAL) $(BIN)/python -m pytest
 
 bench: $(STAMP)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench --large
 
 demo: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" ONCE=$(ONCE) REAL=$(REAL) $(BIN)/python -m lab.demo

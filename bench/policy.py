@@ -4,16 +4,19 @@ PyYAML (C parser) only builds values; we also keep a position for each, type eve
 point at something. 10,000 people in one file; best of several runs in this process.
 """
 
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
+from bench.measuring import NO_CHANGES, best, print_head, print_line, steward
 from controller.policy import load, parse
 
 PEOPLE = 10_000
 RUNS = 5
+VALIDATE_SECONDS = 3.0
 EXAMPLE = Path(__file__).resolve().parents[1] / "policies" / "prod"
 
 
@@ -25,6 +28,13 @@ def run() -> None:
     print(f"read and check {PEOPLE} people ({len(files['people.yaml']) / 1e6:.1f} MB)  {ours:.2f} s")
     print(f"PyYAML CSafeLoader, values only          {theirs:.2f} s   ratio {ours / theirs:.2f}")
     print(f"policies/prod, from disk                 {_best(lambda: load(EXAMPLE)) * 1000:.1f} ms")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        runs = [steward(folder, "validate", ".", code=NO_CHANGES) for _ in range(RUNS)]
+    print_head(f"{PEOPLE} people, the whole command")
+    print_line("steward validate", best(runs).seconds, VALIDATE_SECONDS, "s")
 
 
 def _people(count: int) -> bytes:

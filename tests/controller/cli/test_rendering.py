@@ -159,10 +159,9 @@ def test_what_is_not_applied_is_said_once_and_short():
     repository = b"{s3: {url: 's3:https://s3.example.org/b', password: {host_env: X}}}"
     text = b"repositories: " + repository + b"\nhosts: {a: {machine: b}}\nmachines: {b: {}}"
     policy = parse({"policy.yaml": b"version: 1\nowner: prod\n", "all.yaml": text}, "")
-    shown = drawn(100, Plan(owner="prod"), policy=policy)
-    assert shown.splitlines()[0] == (
-        "understood, not applied by this version: section repositories (all.yaml:1), hosts.machine (all.yaml:2)"
-    )
+    shown = drawn(160, Plan(owner="prod"), policy=policy)
+    said = "section repositories (all.yaml:1), hosts.machine (all.yaml:2)"
+    assert shown.splitlines()[0] == f"understood, not applied by this version: {said}"
 
 
 def test_a_place_is_relative_to_the_current_folder(tmp_path):

@@ -9,7 +9,7 @@ and NoAccess on either side wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,23 +18,37 @@ if TYPE_CHECKING:
     from controller.policy.position import SourcePosition
     from controller.proxmox_values import ProxmoxAccess, ProxmoxEntry
 
-__all__ = ["SUPERUSER", "Explanation", "Grant", "Verdict", "explain"]
+__all__ = ["SUPERUSER", "Asked", "Explanation", "Grant", "Verdict", "explain"]
 
 NO_ACCESS = "NoAccess"
 SUPERUSER = "root@pam"
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the policy says of an entry: its line, the set that gives it, and how the person is of its team."""
+
+    source: SourcePosition
+    by: str = ""
+    team: str = ""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """One entry that is about the person: `counts`, or is masked, and `why`.
 
-    `source` is the line of the policy that asks for the entry, None where none does.
+    `asked` is what the policy says of the entry, None where it does not ask for it.
     """
 
     entry: ProxmoxEntry
     counts: bool
     why: str
-    source: SourcePosition | None = None
+    asked: Asked | None = None
+
+    @property
+    def source(self) -> SourcePosition | None:
+        """The line of the policy that asks for the entry, None where none does."""
+        return None if self.asked is None else self.asked.source
 
     def to_json(self) -> dict[str, object]:
         """The verdict as JSON."""
@@ -47,6 +61,8 @@ class Verdict:
             "counts": self.counts,
             "why": self.why,
             "source": None if self.source is None else str(self.source),
+            "set": self.asked.by if self.asked else "",
+            "team": self.asked.team if self.asked else "",
         }
 
 
@@ -69,18 +85,27 @@ class Grant:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a person may do on a guest. `notes` say what else decides, as an account that is disabled."""
+    """What a person may do on a guest. `notes` say what else decides, as an account that is disabled.
+
+    `server` is what Proxmox itself answers, None where it was not asked.
+    """
 
     userid: str
     path: str
     grants: tuple[Grant, ...]
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
+    server: frozenset[str] | None = None
 
     @property
     def held(self) -> frozenset[str]:
         """The privileges that the person has there."""
         return frozenset(grant.privilege for grant in self.grants if grant.held)
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether Proxmox gives the same answer, None where it was not asked."""
+        return None if self.server is None else self.server == self.held
 
     def to_json(self) -> dict[str, object]:
         """The explanation as JSON."""
@@ -90,6 +115,8 @@ class Explanation:
             "privileges": [grant.to_json() for grant in self.grants],
             "entries": [verdict.to_json() for verdict in self.verdicts],
             "notes": list(self.notes),
+            "proxmox": None if self.server is None else sorted(self.server),
+            "agrees": self.agrees,
         }
 
 
@@ -99,25 +126,47 @@ def explain(
     access: ProxmoxAccess,
     *,
     pool: str = "",
-    declared: Mapping[tuple[str, str, str], SourcePosition] | None = None,
+    declared: Mapping[tuple[str, str, str], Asked] | None = None,
 ) -> Explanation:
     """Work out what `userid` may do on `path` (`/vms/101`), a member of `pool` or of none.
 
-    `declared` gives the policy's line of an entry, by path, holder and role.
+    `userid` may be a token (`jo@realm!ci`): a separated one may do what its own entries give it and its
+    person may, any other what its person may. `declared` tells what the policy says of an entry, by path,
+    holder and role.
     """
-    if userid == SUPERUSER:
+    owner, mark, token = userid.partition("!")
+    if owner == SUPERUSER and not mark:
         return Explanation(userid, path, (), (), ("root@pam may do everything",))
+    if mark and not _is_separated(owner, token, access):
+        found = explain(owner, path, access, pool=pool, declared=declared)
+        return replace(found, userid=userid, notes=(*found.notes, f"the token has all rights of {owner}"))
     on_path = _walk(userid, path, access)
     on_pool = _walk(userid, f"/pool/{pool}", access) if pool else []
-    verdicts = _united(on_path, on_pool, path, pool)
     places = declared or {}
     placed = tuple(
-        Verdict(
-            one.entry, one.counts, one.why, places.get((one.entry.path, one.entry.holder, one.entry.role))
-        )
-        for one in verdicts
+        replace(one, asked=places.get((one.entry.path, one.entry.holder, one.entry.role)))
+        for one in _united(on_path, on_pool, path, pool)
     )
-    return Explanation(userid, path, _grants(placed, access), placed, _notes(userid, access))
+    found = Explanation(userid, path, _grants(placed, access), placed, _notes(owner, access))
+    if not mark or owner == SUPERUSER:
+        return found
+    return _limited(found, explain(owner, path, access, pool=pool))
+
+
+def _is_separated(owner: str, token: str, access: ProxmoxAccess) -> bool:
+    """Whether a token has rights of its own; one that is not there has none either way."""
+    tokens = access.users[owner].tokens if owner in access.users else ()
+    return all(one.separated for one in tokens if one.name == token)
+
+
+def _limited(token: Explanation, owner: Explanation) -> Explanation:
+    """A separated token may not do what its person may not."""
+    lacking = sorted(token.held - owner.held)
+    if not lacking:
+        return token
+    grants = tuple(replace(one, held=one.held and one.privilege in owner.held) for one in token.grants)
+    note = f"{owner.userid} has no {', '.join(lacking)} here: a token never exceeds its person"
+    return replace(token, grants=grants, notes=(*token.notes, note))
 
 
 def _walk(userid: str, path: str, access: ProxmoxAccess) -> list[Verdict]:

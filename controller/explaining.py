@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.errors import NotThere
-from controller.explain import explain
+from controller.explain import Asked, explain
 from controller.policy.problems import did_you_mean, quoted
+from controller.policy.teams import ancestors, teams_of
 from controller.resources.proxmox_acl import declared
 from controller.resources.proxmox_clusters import cluster_of, entries_here
 from controller.resources.proxmox_machines import Named, identify
@@ -15,29 +16,68 @@ if TYPE_CHECKING:
     from controller.explain import Explanation
     from controller.policy.model import Policy
     from controller.proxmox_values import ProxmoxAccess, ProxmoxGuest, ProxmoxResources
+    from controller.resources.proxmox_sets import Grant
     from controller.resources.resource import Context
 
 __all__ = ["explain_assignment"]
 
+_ROOTS = {"pool": "/pool", "storage": "/storage", "node": "/nodes"}
+
 
 def explain_assignment(
     user: str,
-    machine: str,
+    place: str,
     policy: Policy,
     context: Context,
     *,
     access: ProxmoxAccess,
     resources: ProxmoxResources,
 ) -> Explanation:
-    """What `user` (a name of the policy, or name@realm) may do on `machine` (its name, or a vmid), and why.
+    """What `user` (a name of the policy, name@realm, or a token as jo!ci) may do on `place`, and why.
 
-    Raises NotThere where there is no such guest, PolicyErrors where its name fits two.
+    `place` is a machine (its name, or a vmid), or `pool/NAME`, `storage/NAME`, `node/NAME`. Raises NotThere
+    where there is none, PolicyErrors where a machine's name fits two guests.
     """
-    guest = _guest(machine, policy, context, resources)
-    userid = user if "@" in user and user not in policy.users else f"{user}@{context.realm}"
-    asked = declared(policy, resources, context)
-    places = {entry: one.grant.source for entry, one in asked.items()}
-    return explain(userid, f"/vms/{guest.vmid}", access, pool=guest.pool, declared=places)
+    path, pool = _path(place, policy, context, resources)
+    name, mark, token = user.partition("!")
+    owner = name if "@" in name and name not in policy.users else f"{name}@{context.realm}"
+    person = owner.removesuffix(f"@{context.realm}")
+    asked = {
+        entry: Asked(one.grant.source, one.grant.by, _seat(person, one.grant, policy))
+        for entry, one in declared(policy, resources, context).items()
+    }
+    return explain(f"{owner}{mark}{token}", path, access, pool=pool, declared=asked)
+
+
+def _path(place: str, policy: Policy, context: Context, resources: ProxmoxResources) -> tuple[str, str]:
+    """The path in Proxmox, and the pool that a guest is in."""
+    kind, slash, name = place.partition("/")
+    noun = kind.removesuffix("s")
+    if not slash or noun not in _ROOTS:
+        guest = _guest(place, policy, context, resources)
+        return f"/vms/{guest.vmid}", guest.pool
+    known = {
+        "pool": {one.name for one in resources.pools},
+        "storage": {one.name for one in resources.storages},
+        "node": {one.name for one in resources.nodes},
+    }[noun]
+    if name not in known:
+        meant = did_you_mean(name, known)
+        question = f"; did you mean {quoted(f'{noun}/{meant}')}?" if meant else ""
+        raise NotThere(f"{cluster_of(context)} has no {noun} {quoted(name)}{question}")
+    return f"{_ROOTS[noun]}/{name}", ""
+
+
+def _seat(person: str, grant: Grant, policy: Policy) -> str:
+    """How the person is of the team that an entry is for: itself, or by a team below."""
+    if grant.kind != "group" or grant.name not in policy.teams:
+        return ""
+    for team in teams_of(policy, person):
+        if team == grant.name:
+            return f"team {team}"
+        if grant.name in ancestors(policy, team):
+            return f"team {grant.name}, which {team} is part of"
+    return f"team {grant.name}, which the policy does not put them in"
 
 
 def _guest(machine: str, policy: Policy, context: Context, resources: ProxmoxResources) -> ProxmoxGuest:

@@ -129,6 +129,16 @@ class ProxmoxReader:
             self._read(dict[str, dict[str, int]], "access", "permissions", path=path).get(path, {})
         )
 
+    def privileges_of(self, userid: str, path: str) -> frozenset[str]:
+        """What somebody (a user or a token) may do on a path, in Proxmox's own reckoning.
+
+        Raises `NotAllowed` without Sys.Audit on /access.
+        """
+        query = {"path": path, "userid": userid}
+        return frozenset(
+            self._read(dict[str, dict[str, int]], "access", "permissions", **query).get(path, {})
+        )
+
     def users(self) -> dict[str, ProxmoxUser]:
         """The users whom we may see, by user id, with their groups and tokens."""
         return {row.userid: row.value() for row in self._read(list[UserRow], "access", "users", full="1")}

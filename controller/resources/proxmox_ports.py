@@ -52,6 +52,10 @@ class ProxmoxReader(Protocol):
         """Our own privileges."""
         ...
 
+    def privileges_of(self, userid: str, path: str) -> frozenset[str]:
+        """What somebody may do on a path, in Proxmox's own reckoning. Raises NotAllowed."""
+        ...
+
     def users(self) -> Mapping[str, ProxmoxUser]:
         """The users whom we may see, by user id."""
         ...

@@ -190,6 +190,7 @@ class Controller:
         return systems + [self._proxmox_system(name) for name in self.configuration.proxmox]
 
     def _keycloak_system(self, settings: Keycloak, realm: str) -> System:
+        from controller.resources.keycloak_history import authors
         from controller.resources.table import KEYCLOAK
 
         reader = self.keycloak_reader(realm)
@@ -202,6 +203,7 @@ class Controller:
             standing=lambda: keycloak_standing(
                 reader, own_client=settings.client_id or "admin-cli" if settings.auth_realm == realm else ""
             ),
+            history=lambda changes: authors(reader, changes),
         )
 
     def keycloak_reader(self, realm: str) -> KeycloakReader:

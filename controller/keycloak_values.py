@@ -227,10 +227,17 @@ class CreatedUsers:
 
 @dataclass(frozen=True, slots=True)
 class AdminEvent:
-    """One write that the server recorded (realm setting `admin_events`); `time_ms` is its instant in ms."""
+    """One write that the server recorded (realm setting `admin_events`); `time_ms` is its instant in ms.
+
+    `actor` and `client` are ids of the account and of the program that it came by, `address` is where from.
+    `object_id` is the group that was moved or made below the one that the path names, where the server says.
+    """
 
     time_ms: int
     operation: str
     resource_type: str
     resource_path: str
     actor: str
+    client: str = ""
+    address: str = ""
+    object_id: str = ""

@@ -14,29 +14,28 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from controller.clients.keycloak_clients import ClientReader
+from controller.clients.keycloak_events import EventReader
 from controller.clients.keycloak_groups import GroupReader
 from controller.clients.keycloak_people import PeopleReader
 from controller.clients.keycloak_providers import ProviderReader
 from controller.clients.keycloak_realm import RealmReader
 from controller.clients.keycloak_session import PAGE, bound, page_of, path_part
 from controller.clients.keycloak_wire import (
-    EventAnswer,
     NamedThing,
     RoleAnswer,
     UserAnswer,
-    event_of,
 )
 from controller.keycloak_values import OUR_ATTRIBUTES, KeycloakRights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.keycloak_values import AdminEvent, KeycloakRole
+    from controller.keycloak_values import KeycloakRole
 
 __all__ = ["KeycloakReader"]
 
 
-class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, GroupReader):
+class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, GroupReader, EventReader):
     """Reads one realm; there is nothing in it that writes. Close it, or use it in a `with`."""
 
     def rights(self) -> KeycloakRights:
@@ -81,13 +80,6 @@ class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, Gr
     def role(self, name: str) -> KeycloakRole:
         """One realm role by name, with what it includes. Raises `NotThere`."""
         return self._expanded(self._read(f"/roles/{path_part(name)}", RoleAnswer), lambda _: True)
-
-    def admin_events(self, *, limit: int = 1000) -> tuple[AdminEvent, ...]:
-        """The latest writes that the server recorded, newest first.
-
-        None where the realm does not record them.
-        """
-        return tuple(event_of(e) for e in self._read("/admin-events", list[EventAnswer], **page_of(0, limit)))
 
     def _expanded(self, answer: RoleAnswer, expand: Callable[[KeycloakRole], bool]) -> KeycloakRole:
         if not answer.composite:

@@ -34,7 +34,7 @@ from controller.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = ["MAX_CONNECTIONS", "KeycloakAccess", "KeycloakConnection", "WritingKeycloakConnection"]
@@ -113,8 +113,8 @@ class KeycloakConnection(KeycloakOpenIDConnection):
         if _is_loopback(access.url):
             self._s.trust_env = False  # nothing on this machine is behind a proxy
 
-    def raw_get(self, path: str, **query: str | int) -> requests.Response:
-        """GET with a valid token."""
+    def raw_get(self, path: str, **query: str | int | Sequence[str]) -> requests.Response:
+        """GET with a valid token; a sequence stands in the query once for each of its texts."""
         return self._with_token(lambda: ConnectionManager.raw_get(self, path, **query), writes=False)
 
     # The signatures of the three that follow are the library's.

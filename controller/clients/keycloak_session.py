@@ -67,10 +67,10 @@ class KeycloakSession:
         """The realm that this client speaks of."""
         return self._realm
 
-    def _read(self, path: str, kind: type[T], **query: str | int) -> T:
+    def _read(self, path: str, kind: type[T], **query: str | int | Sequence[str]) -> T:
         return self._get(f"{self._base}{path}", kind, **query)
 
-    def _get(self, path: str, kind: type[T], **query: str | int) -> T:
+    def _get(self, path: str, kind: type[T], **query: str | int | Sequence[str]) -> T:
         return decoded(checked(self._connection.raw_get(path, **query)), kind)
 
     def _side_by_side(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:

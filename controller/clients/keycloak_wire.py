@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from controller.keycloak_values import (
-    AdminEvent,
     Attributes,
     KeycloakRealm,
     KeycloakRole,
@@ -24,14 +23,12 @@ from controller.keycloak_values import (
 
 __all__ = [
     "Consent",
-    "EventAnswer",
     "ImportAnswer",
     "Json",
     "NamedThing",
     "RealmAnswer",
     "RoleAnswer",
     "UserAnswer",
-    "event_of",
     "imported_user",
     "merged_realm",
     "merged_role",
@@ -172,31 +169,6 @@ class Consent(msgspec.Struct, frozen=True, rename="camel"):
     def is_offline(self) -> bool:
         """Whether the client holds an offline session of the user."""
         return any(grant.key == "Offline Token" for grant in self.additional_grants)
-
-
-class _Actor(msgspec.Struct, frozen=True, rename="camel"):
-    user_id: str = ""
-
-
-class EventAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """AdminEventRepresentation."""
-
-    time: int
-    operation_type: str
-    resource_type: str
-    resource_path: str = ""
-    auth_details: _Actor = _Actor()
-
-
-def event_of(answer: EventAnswer) -> AdminEvent:
-    """The event in our words."""
-    return AdminEvent(
-        time_ms=answer.time,
-        operation=answer.operation_type,
-        resource_type=answer.resource_type,
-        resource_path=answer.resource_path,
-        actor=answer.auth_details.user_id,
-    )
 
 
 def imported_user(user: KeycloakUser) -> Json:

@@ -232,8 +232,7 @@ class _Overlay:
         merged = _copied(value)
         variables: dict[tuple[str, ...], str] = {}
         complaints: list[str] = []
-        clusters = [str(name) for name in value.get("proxmox") or {}]
-        known = {_variable(path): (path, is_list) for path, is_list in _leaves(Configuration, clusters)}
+        known = {_variable(path): (path, is_list) for path, is_list in _leaves(Configuration, value)}
         for name, text in sorted(environ.items()):
             if name in known:
                 path, is_list = known[name]
@@ -257,19 +256,25 @@ def _read(path: Path) -> bytes:
 
 
 def _leaves(
-    model: type[BaseModel], clusters: Sequence[str], before: tuple[str, ...] = ()
+    annotation: Any, value: Any, before: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Every key that holds a single value or a list, by its path."""
-    for name, field in model.model_fields.items():
-        path = (*before, name)
-        inner = _model(field.annotation)
-        if get_origin(field.annotation) is dict:
-            for cluster in clusters:
-                yield from _leaves(get_args(field.annotation)[1], clusters, (*path, cluster))
-        elif inner is not None:
-            yield from _leaves(inner, clusters, path)
-        else:
-            yield path, get_origin(field.annotation) is tuple
+    """Every key that holds a single value or a list of texts, by its path.
+
+    Of a map, the keys that the file's `value` has; what stands in a list of maps is said in the file alone.
+    """
+    origin, inner = get_origin(annotation), _model(annotation)
+    if origin is dict:
+        for name, item in (value if isinstance(value, dict) else {}).items():
+            yield from _leaves(get_args(annotation)[1], item, (*before, str(name)))
+    elif origin is tuple:
+        if inner is None:
+            yield before, True
+    elif inner is not None:
+        known = value if isinstance(value, dict) else {}
+        for name, field in inner.model_fields.items():
+            yield from _leaves(field.annotation, known.get(name), (*before, name))
+    else:
+        yield before, False
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

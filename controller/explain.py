@@ -26,7 +26,7 @@ SUPERUSER = "root@pam"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the policy says of an entry: its line, the set that gives it, and how the person is of its team."""
+    """What the policy says of an entry: its line, the set that gives it, how the person is of its team."""
 
     source: SourcePosition
     by: str = ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from controller.policy.position import SourcePosition
     from controller.simulating import Seat, Simulation
 
-__all__ = ["print_entries", "simulate"]
+__all__ = ["print_entries", "print_simulation", "simulate", "today", "ways_text"]
 
 
 def simulate(
@@ -39,7 +39,6 @@ def simulate(
     Example:
       steward simulate bruno.keller policies/prod
     """
-    from controller.cli.rendering import console
     from controller.policy.folder import load
     from controller.simulating import simulate as simulated
 
@@ -47,28 +46,36 @@ def simulate(
     if output is Output.JSON:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
-        _print(console(), found)
+        print_simulation(found)
 
 
 def _day(text: str) -> date:
     if not text:
-        return datetime.now(UTC).date()
+        return today()
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise ControllerError(f"{text} is no day", hint="--day 2027-02-01") from None
 
 
-def _print(out: Console, found: Simulation) -> None:
-    """The account, then what it gives, each with the line of the policy that gives it."""
-    from controller.cli.rendering import print_wrapped
+def today() -> date:
+    """The day that it is (UTC), as the planner has it."""
+    return datetime.now(UTC).date()
 
+
+def print_simulation(found: Simulation) -> None:
+    """The account, then what it gives, each with the line of the policy that gives it."""
+    from controller.cli.rendering import console, print_wrapped
+
+    out = console()
     known = " · ".join(part for part in (found.full_name, found.email) if part)
     print_wrapped(out, f"{found.user}{'  ' if known else ''}{known}", style="bold")
     for line, style in _account(found):
         print_wrapped(out, f"  {line}", style=style)
     print_entries(out, "teams", ((seat.team, _seat(seat), seat.source) for seat in found.teams))
-    print_entries(out, "roles", ((role, _ways(ways), ways[0].source) for role, ways in found.roles.items()))
+    print_entries(
+        out, "roles", ((role, ways_text(ways), ways[0].source) for role, ways in found.roles.items())
+    )
     print_entries(
         out,
         "the controller's API",
@@ -117,7 +124,8 @@ def _seat(seat: Seat) -> str:
     return ", ".join(part for part in (above, manager) if part)
 
 
-def _ways(ways: Iterable[Way]) -> str:
+def ways_text(ways: Iterable[Way]) -> str:
+    """Every way, in a line."""
     return "; ".join(str(way) for way in ways)
 
 

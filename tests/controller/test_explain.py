@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
 from controller.errors import NotThere
-from controller.explain import explain
+from controller.explain import Explanation, explain
+from controller.explain_role import explain_role
 from controller.explaining import explain_assignment
 from controller.policy import parse
 from controller.proxmox_values import (
@@ -22,10 +23,11 @@ from controller.proxmox_values import (
     ProxmoxGroup,
     ProxmoxRights,
     ProxmoxRole,
+    ProxmoxToken,
     ProxmoxUser,
 )
 from controller.resources.resource import Context
-from lab.proxmox.accounts import Accounts, Entry, Group, Pool, User
+from lab.proxmox.accounts import Accounts, Entry, Group, Pool, Token, User
 from lab.proxmox.permissions import Permissions
 from tests.lab_servers import proxmox_lab
 
@@ -39,9 +41,11 @@ ROLES = {
 }
 PATHS = ("/", "/vms", "/vms/101", "/vms/102", "/pool", "/pool/gpu", "/pool/gpu/big", "/nodes")
 
+TOKEN = "ada@keycloak!ci"
 HOLDERS = st.one_of(
     st.tuples(st.just("user"), st.sampled_from(PEOPLE[:2])),
     st.tuples(st.just("group"), st.sampled_from(GROUPS)),
+    st.tuples(st.just("token"), st.just(TOKEN)),
 )
 ENTRIES = st.lists(
     st.tuples(st.sampled_from(PATHS), HOLDERS, st.sampled_from([*ROLES, "NoAccess"]), st.booleans()),
@@ -51,9 +55,10 @@ ENTRIES = st.lists(
 MEMBERS = st.fixed_dictionaries({group: st.sets(st.sampled_from(PEOPLE[:2])) for group in GROUPS})
 
 
-def server(entries, members, pool) -> Accounts:
+def server(entries, members, pool, privsep=1) -> Accounts:
+    tokens = {"ada@keycloak": {"ci": Token(privsep=privsep)}}
     accounts = Accounts(
-        users={name: User() for name in PEOPLE},
+        users={name: User(tokens=tokens.get(name, {})) for name in PEOPLE},
         groups={name: Group(users=set(listed)) for name, listed in members.items()},
         roles={name: set(privileges) for name, privileges in ROLES.items()},
         acl={Entry(path, kind, who, role): int(flag) for path, (kind, who), role, flag in entries},
@@ -67,7 +72,15 @@ def seen(accounts: Accounts) -> ProxmoxAccess:
     """What a client would have read of the server."""
     return ProxmoxAccess(
         rights=ProxmoxRights({}),
-        users={name: ProxmoxUser(name) for name in accounts.users},
+        users={
+            name: ProxmoxUser(
+                name,
+                tokens=tuple(
+                    ProxmoxToken(token, bool(value.privsep)) for token, value in user.tokens.items()
+                ),
+            )
+            for name, user in accounts.users.items()
+        },
         groups={
             name: ProxmoxGroup(name, members=tuple(group.users)) for name, group in accounts.groups.items()
         },
@@ -88,6 +101,31 @@ def test_it_agrees_with_the_server(entries, members, pool, who):
     accounts = server(entries, members, pool)
     found = explain(who, "/vms/101", seen(accounts), pool=pool)
     assert found.held == set(Permissions(accounts).of(who, "/vms/101"))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    ENTRIES,
+    MEMBERS,
+    st.sampled_from(["", "gpu"]),
+    st.sampled_from([0, 1]),
+    st.sampled_from([TOKEN, "ada@keycloak", "bo@keycloak"]),
+    st.sampled_from(["/vms/101", "/pool/gpu", "/nodes/pve1"]),
+)
+def test_it_agrees_with_the_server_on_tokens_and_other_places(entries, members, pool, privsep, who, path):
+    accounts = server(entries, members, pool, privsep)
+    found = explain(who, path, seen(accounts), pool=pool if path.startswith("/vms") else "")
+    assert found.held == set(Permissions(accounts).of(who, path))
+
+
+def test_a_token_says_what_its_person_lacks():
+    entries = [("/vms/101", ("token", TOKEN), "Console", True)]
+    accounts = server(entries, {"ops": set(), "science": set()}, "")
+    found = explain(TOKEN, "/vms/101", seen(accounts))
+    assert found.held == set()
+    assert found.notes == ("ada@keycloak has no VM.Console here: a token never exceeds its person",)
+    whole = explain(TOKEN, "/vms/101", seen(server(entries, {"ops": set(), "science": set()}, "", 0)))
+    assert whole.notes == ("the token has all rights of ada@keycloak",)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -169,24 +207,41 @@ def test_who_is_not_there_and_who_may_do_everything():
 POLICY = b"""\
 version: 1
 owner: prod
-roles: {power: {proxmox: [VM.Audit, VM.PowerMgmt]}}
-users: {ada: {}, bo: {}}
+roles: {power: {proxmox: [VM.Audit, VM.PowerMgmt]}, look: {proxmox: [VM.Audit]}}
+users: {ada: {proxmox_tokens: {ci: {secret: {controller_file: /x}}}}, bo: {}, cy: {}}
 machines:
   web-01:
     vmid: 101
     assigned:
       users:
         ada: power
-  db-01: {assigned: {users: {bo: power}}}
+  db-01: {vmid: 102, assigned: {users: {bo: power}, teams: {science: look}}}
+teams: {science: {}, lasers: {parent: science, members: [cy]}}
+pools: {gpu: {assigned: {teams: {science: look}}}}
+nodes: {pve1: {assigned: {users: {cy: look}}}}
+machine_sets:
+  boxes: {match: {name: "db-*"}, assigned: {users: {ada: look}}}
 """
 
 
 def populate(center):
-    center.accounts.roles["steward-power"] = {"VM.Audit", "VM.PowerMgmt"}
-    center.accounts.users["ada@keycloak"] = User()
-    center.accounts.users["bo@keycloak"] = User(enable=0)
-    center.accounts.acl[Entry("/vms/101", "user", "ada@keycloak", "steward-power")] = 1
-    center.accounts.acl[Entry("/vms/102", "user", "bo@keycloak", "steward-power")] = 1
+    accounts = center.accounts
+    accounts.roles["steward-power"] = {"VM.Audit", "VM.PowerMgmt"}
+    accounts.roles["steward-look"] = {"VM.Audit"}
+    accounts.users["ada@keycloak"] = User(tokens={"ci": Token()})
+    accounts.users["bo@keycloak"] = User(enable=0)
+    accounts.users["cy@keycloak"] = User()
+    accounts.groups["steward-science"] = Group(users={"cy@keycloak"})
+    accounts.pools["gpu"] = Pool()
+    for path, kind, who, role in (
+        ("/vms/101", "user", "ada@keycloak", "power"),
+        ("/vms/102", "user", "ada@keycloak", "look"),
+        ("/vms/102", "user", "bo@keycloak", "power"),
+        ("/vms/102", "group", "steward-science", "look"),
+        ("/pool/gpu", "group", "steward-science", "look"),
+        ("/nodes/pve1", "user", "cy@keycloak", "look"),
+    ):
+        accounts.acl[Entry(path, kind, who, f"steward-{role}")] = 1
 
 
 def test_a_live_server_and_the_lines_of_the_policy(tmp_path):
@@ -202,6 +257,19 @@ def test_a_live_server_and_the_lines_of_the_policy(tmp_path):
     assert str(ada.verdicts[0].source) == "policy.yaml:10:14"
     by_number = explain_assignment("ada@keycloak", "101", policy, context, access=access, resources=resources)
     assert by_number.held == ada.held
+    token = explain_assignment("ada!ci", "web-01", policy, context, access=access, resources=resources)
+    assert (token.userid, token.held) == ("ada@keycloak!ci", frozenset())
+    cy = explain_assignment("cy", "db-01", policy, context, access=access, resources=resources)
+    assert cy.verdicts[0].asked is not None
+    assert cy.verdicts[0].asked.team == "team science, which lasers is part of"
+    by_set = explain_assignment("ada", "db-01", policy, context, access=access, resources=resources)
+    assert by_set.verdicts[0].asked is not None
+    assert by_set.verdicts[0].asked.by == "boxes"
+    for place in ("pool/gpu", "pools/gpu", "node/pve1"):
+        there = explain_assignment("cy", place, policy, context, access=access, resources=resources)
+        assert there.held == {"VM.Audit"}
+    with pytest.raises(NotThere, match='par1 has no pool "gpus"; did you mean "pool/gpu"'):
+        explain_assignment("cy", "pool/gpus", policy, context, access=access, resources=resources)
     bo = explain_assignment("bo", "db-01", policy, context, access=access, resources=resources)
     assert bo.notes == ("the account bo@keycloak is disabled: it can do nothing",)
     with pytest.raises(NotThere, match='did you mean "web-01"'):
@@ -225,6 +293,7 @@ def test_on_the_command_line(tmp_path):
         shown = steward(tmp_path, "explain", "ada", "web-01", "prod", "--output", "json")
         table = steward(tmp_path, "explain", "ada", "web-01", "prod")
         unknown = steward(tmp_path, "explain", "ada", "web-09", "prod")
+        team = steward(tmp_path, "explain", "cy", "pool/gpu", "prod")
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
     assert [one["privilege"] for one in found["privileges"]] == ["VM.Audit", "VM.PowerMgmt"]
@@ -237,9 +306,78 @@ def test_on_the_command_line(tmp_path):
         "  steward-power on /vms/101 for the user ada@keycloak: set here",
         "      asked for at prod/policy.yaml:10",
         "      gives all of these",
+        "",
+        "Proxmox itself says the same",
     ]
+    assert found["agrees"] is True
+    assert " ".join(team.stdout.split()) == (
+        "cy@keycloak has 1 privilege on pool/gpu (/pool/gpu of par1) VM.Audit because of "
+        "steward-look on /pool/gpu for the group steward-science: set here, by the group steward-science "
+        "asked for at prod/policy.yaml:13, for the team science, which lasers is part of "
+        "gives all of these Proxmox itself says the same"
+    )
     assert unknown.returncode == 1
     assert 'did you mean "web-01"?' in unknown.stderr
+
+
+def test_a_disagreement_is_said():
+    found = Explanation("ada@keycloak", "/vms/101", (), (), server=frozenset({"VM.Audit"}))
+    assert found.agrees is False
+    assert found.to_json()["agrees"] is False
+
+
+ROLES_POLICY = parse(
+    {
+        "policy.yaml": b"""\
+version: 1
+owner: prod
+realm: {name: acme, default_roles: [power]}
+roles:
+  look: {description: sees, api: ["vm:read"], proxmox: [VM.Audit]}
+  power: {includes: [look]}
+teams: {science: {roles: [power], members: [bo]}}
+users: {ada: {roles: [look]}, bo: {state: disabled}, cy: {}}
+machines: {web-01: {assigned: {teams: {science: look}, users: {cy: look}}}}
+"""
+    },
+    "",
+)
+
+
+def test_a_role_says_who_has_it_and_what_it_gives():
+    found = explain_role(ROLES_POLICY, "look")
+    assert found.included_by == ("power",)
+    assert found.is_default
+    assert found.privileges == ("VM.Audit",)
+    assert [(one.user, str(one.ways[0]), one.is_active) for one in found.holders] == [
+        ("ada", "own", True),
+        ("bo", "through team science, role power", False),
+    ]
+    assert [(one.name, one.kind, one.holder) for one in found.places] == [
+        ("web-01", "user", "cy"),
+        ("web-01", "team", "science"),
+    ]
+    with pytest.raises(NotThere, match='no role "looks"; did you mean "look"'):
+        explain_role(ROLES_POLICY, "looks")
+
+
+def test_users_and_roles_without_a_machine_ask_no_system(tmp_path):
+    folder = tmp_path / "prod"
+    folder.mkdir()
+    (folder / "policy.yaml").write_bytes(POLICY)
+    role = steward(tmp_path, "explain", "--role", "look", "prod")
+    assert "held by 0 people" not in role.stdout
+    assert "pool gpu" in role.stdout
+    assert steward(tmp_path, "explain", "look", "prod").stdout == role.stdout
+    assert (
+        json.loads(steward(tmp_path, "explain", "look", "prod", "--output", "json").stdout)["role"] == "look"
+    )
+    user = steward(tmp_path, "explain", "cy", "prod")
+    assert "part of science" in user.stdout
+    nobody = steward(tmp_path, "explain", "adda", "prod")
+    assert nobody.returncode == 1
+    assert 'no user and no role "adda"; did you mean "ada"?' in nobody.stderr
+    assert steward(tmp_path, "explain").returncode == 64
 
 
 def steward(folder, *arguments: str) -> subprocess.CompletedProcess[str]:

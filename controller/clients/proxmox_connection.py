@@ -99,7 +99,14 @@ class ProxmoxConnection:
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections.
+
+        urllib3 closes those of a pool when nothing refers to it any more, which an error that is kept does.
+        """
+        for adapter in self._session.adapters.values():
+            pools = adapter.poolmanager.pools
+            for pool in [pools[key] for key in pools.keys()]:  # noqa: SIM118 - it cannot be iterated over
+                pool.close()
         self._session.close()
 
     def get(self, *path: str, **params: str) -> Any:

@@ -235,9 +235,10 @@ def test_a_role_with_privileges_that_the_version_lacks_is_left_as_it_is(world):
     (gap,) = plan.unobserved
     assert (gap.section, gap.verdict) == ("roles", "not applied")
     assert gap.why == (
-        'the role "viewer" is left as it is: policy.yaml:5:44: "VM.Audt" is no privilege of this Proxmox VE 9.2; '
-        'did you mean "VM.Audit"?; policy.yaml:5:32: "VM.Monitor" is no privilege of this Proxmox VE 9.2; use '
-        "VM.GuestAgent.Audit (a role for both versions lists both)"
+        'the role "viewer" is left as it is: '
+        'policy.yaml:5:44: "VM.Audt" is no privilege of this Proxmox VE 9.2; did you mean "VM.Audit"?; '
+        'policy.yaml:5:32: "VM.Monitor" is no privilege of this Proxmox VE 9.2; use VM.GuestAgent.Audit '
+        "(a role for both versions lists both)"
     )
     assert world.lab.center.accounts.roles["steward-viewer"] == {"VM.Audit"}
 

@@ -72,7 +72,7 @@ def _check_vmids(merged: Merged) -> None:
 
 def _check_set(merged: Merged, path: Path, entry: dict[str, Value]) -> None:
     match = entry.get("match")
-    if isinstance(match, dict) and not any(match.get(name) not in (None, "", ()) for name in _CONDITIONS):
+    if isinstance(match, dict) and not any(value not in (None, "", ()) for value in match.values()):
         message = f"a set without a condition would hold every machine: give {', '.join(_CONDITIONS)}"
         merged.report(value_position(merged.place, (*path, "match")), message)
     least, most = (number_of(map_of(entry, "expect"), name) for name in ("min", "max"))

@@ -19,7 +19,16 @@ STEADY = settings(max_examples=300, deadline=None, derandomize=True)
 ROLES = ("viewer", "power-user", "auditor")
 USERS = ("ada", "bo.li", "chen", "dora-9", "eve_x", "finn")
 MACHINES = ("web-01", "db-01", "gpu-01")
-FILES = ("prod/machines.yaml", "prod/people.yaml", "prod/policy.yaml", "prod/roles.yaml", "prod/zz-more.yaml")
+FILES = (
+    "prod/clusters.yaml",
+    "prod/logins.yaml",
+    "prod/machines.yaml",
+    "prod/people.yaml",
+    "prod/policy.yaml",
+    "prod/roles.yaml",
+    "prod/teams.yaml",
+    "prod/zz-more.yaml",
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,9 @@ def write(mistakes: list[Mistake]) -> Folder:
     _write_roles(folder, "prod/roles.yaml")
     _write_people(folder, "prod/people.yaml")
     _write_machines(folder, "prod/machines.yaml")
+    _write_logins(folder, "prod/logins.yaml")
+    _write_teams(folder, "prod/teams.yaml")
+    _write_clusters(folder, "prod/clusters.yaml")
     folder.line("prod/zz-more.yaml", "users:")
     folder.line("prod/zz-more.yaml", "  zoe: {first_name: Zoe}")
     folder.extra("prod/zz-more.yaml", "more", "  ")
@@ -130,6 +142,60 @@ def _write_machines(folder: Folder, file: str) -> None:
     folder.extra(file, "machines extra", "  ")
 
 
+def _write_logins(folder: Folder, file: str) -> None:
+    folder.line(file, "realm:")
+    folder.value(file, "realm name", "  name: ", "acme")
+    folder.value(file, "lockout", "  brute_force: {failures: 5, lockout: ", "15m", "}")
+    folder.value(file, "idle", "  sessions: {idle: ", "30m", ", max: 10h}")
+    folder.value(file, "max age", "  password_policy: {max_age: ", "90d", "}")
+    folder.value(file, "action", "  required_actions: {CONFIGURE_TOTP: ", "enabled", "}")
+    folder.line(file, "  mail:")
+    folder.line(file, "    host: mail.example.org")
+    folder.value(file, "sender", "    sender: ", "sso@example.org")
+    folder.line(file, "    user: sso")
+    folder.value(file, "mail password", "    password: {", "controller_file: /etc/steward/smtp", "}")
+    folder.line(file, "  identity_providers:")
+    folder.line(file, "    google:")
+    folder.value(file, "kind", "      type: ", "google")
+    folder.line(file, "      client_id: acme")
+    folder.extra(file, "provider extra", "      ")
+    folder.line(file, "clients:")
+    folder.line(file, "  grafana:")
+    folder.value(file, "redirect", "    redirect: [", "'https://g.example.org/*'", "]")
+    folder.value(file, "origin", "    web_origins: [", "'https://g.example.org'", "]")
+    folder.extra(file, "client extra", "    ")
+    folder.line(file, "  proxmox: {proxmox: {default: true}}")
+    folder.extra(file, "clients extra", "  ")
+
+
+def _write_teams(folder: Folder, file: str) -> None:
+    folder.line(file, "teams:")
+    folder.line(file, "  science: {description: everybody}")
+    folder.line(file, "  research:")
+    folder.value(file, "parent", "    parent: ", "science")
+    folder.value(file, "member", "    members: [", "ada", "]")
+    folder.value(file, "team roles", "    roles: [", "viewer", "]")
+    folder.extra(file, "team extra", "    ")
+    folder.extra(file, "teams extra", "  ")
+
+
+def _write_clusters(folder: Folder, file: str) -> None:
+    folder.line(file, "schedules:")
+    folder.line(file, "  office:")
+    folder.value(file, "zone", "    time_zone: ", "Europe/Paris")
+    folder.value(file, "days", "    start: {days: ", "mon-fri", ", at: '07:00'}")
+    folder.value(file, "at", "    stop: {days: mon-fri, at: ", "'20:00'", "}")
+    folder.line(file, "machine_sets:")
+    folder.line(file, "  boxes:")
+    folder.value(file, "match", "    match: ", "{tags: [lab]}")
+    folder.value(file, "least", "    expect: {min: ", "1", ", max: 5}")
+    folder.value(file, "set power", "    power: {", "schedule: office", "}")
+    folder.line(file, "pools:")
+    folder.value(file, "pool team", "  gpu: {assigned: {teams: {", "research: viewer", "}}}")
+    folder.line(file, "nodes:")
+    folder.value(file, "node", "  ", "pve1", ": {}")
+
+
 def _user_mistakes(user: str) -> list[Mistake]:
     other = USERS[(USERS.index(user) + 1) % len(USERS)]
     return [
@@ -152,6 +218,14 @@ def _user_mistakes(user: str) -> list[Mistake]:
         Mistake(f"{user} extra", "@@12: x", "a key must be a text"),
         Mistake(f"{user} extra", "ssh_keys: [@@'ssh-dss AAAA']", "is not a public SSH key"),
         Mistake(f"{user} extra", "password: @@hunter2", "looks like a secret"),
+        Mistake(f"{user} extra", "teams: [@@reserch]", 'did you mean "research"?'),
+        Mistake(f"{user} extra", "links: {@@gogle: {id: '7'}}", 'did you mean "google"?'),
+        Mistake(f"{user} extra", "links: {@@google: {name: x}}", '"id" is missing'),
+        Mistake(f"{user} extra", "attributes: {@@email: x}", "is no attribute: say email"),
+        Mistake(f"{user} extra", "required_actions: [@@VERIFY_MAIL]", 'did you mean "VERIFY_EMAIL"?'),
+        Mistake(f"{user} extra", "proxmox_tokens: {@@ci: {}}", '"secret" is missing'),
+        Mistake(f"{user} extra", "proxmox_tokens: {ci: {secret: {@@host_file: /x}}}", "say controller_file"),
+        Mistake(f"{user} extra", "invite: @@'yes'", "must be true or false"),
         Mistake("more", f"@@{user}: {{first_name: Again}}", "is there already", "prod/people.yaml"),
         Mistake(
             "more",
@@ -177,6 +251,45 @@ ONE_OF_A_KIND = [
     Mistake("machines extra", "odd: {vmid: @@102}", 'that of "db-01" already', needs="db-01 vmid"),
     Mistake("machines extra", "@@'bad name': {}", "is not a name"),
     Mistake("machines extra", "odd: @@[]", "must be a map"),
+    Mistake("realm name", "@@master", "no policy manages it"),
+    Mistake("realm name", "@@[acme]", "must be a text"),
+    Mistake("lockout", "@@soon", "is not a duration"),
+    Mistake("idle", "@@11h", "idle is longer than max (10h)"),
+    Mistake("max age", "@@36h", "whole days"),
+    Mistake("action", "@@on", "is none of enabled, default, disabled"),
+    Mistake("sender", "@@nobody", "is not an e-mail address"),
+    Mistake("mail password", "controller_file: /x, @@controller_env: X", "one secret, two places"),
+    Mistake("mail password", "controller_file: @@relative/path", "is not an absolute path"),
+    Mistake("kind", "@@gogle", 'did you mean "google"?'),
+    Mistake("provider extra", "@@hosted-domain: x.org", 'did you mean "hosted_domain"?'),
+    Mistake("provider extra", "by_email: @@link", "needs trust_email"),
+    Mistake("redirect", "@@'https://*.example.org/'", "wildcard"),
+    Mistake("redirect", "@@'https://g.example.org/#x'", "fragment"),
+    Mistake("redirect", "@@/login", "is not absolute"),
+    Mistake("origin", "@@'https://g.example.org/'", "is more than an origin"),
+    Mistake("client extra", "@@redirects: []", 'did you mean "redirect"?'),
+    Mistake("client extra", "secret: @@{}", "no place of the secret"),
+    Mistake("clients extra", "other: {@@proxmox: {}}", "is the client of Proxmox already"),
+    Mistake("clients extra", "@@account: {}", "is a client of Keycloak's own"),
+    Mistake("parent", "@@sciense", 'did you mean "science"?'),
+    Mistake("parent", "@@research", "goes in a circle"),
+    Mistake("member", "@@addda", 'did you mean "ada"?'),
+    Mistake("team roles", "@@viewr", 'did you mean "viewer"?'),
+    Mistake("team extra", "@@manager: [ada]", 'did you mean "managers"?'),
+    Mistake("team extra", "managers: @@ada", "must be a list"),
+    Mistake("teams extra", "@@Science: {}", "only in capitals"),
+    Mistake("zone", "@@Europe/Pariss", 'did you mean "Europe/Paris"?'),
+    Mistake("days", "@@mo-fr", "is no day"),
+    Mistake("at", "@@'07:00'", "at the same instant", needs="days"),
+    Mistake("at", "@@'7 pm'", "is not a time of day"),
+    Mistake("match", "@@{}", "without a condition"),
+    Mistake("match", "{@@tag: [lab]}", 'did you mean "tags"?'),
+    Mistake("least", "@@6", "is more than max 5"),
+    Mistake("least", "@@-1", "must be at least 0"),
+    Mistake("set power", "schedule: @@ofice", 'did you mean "office"?'),
+    Mistake("set power", "schedule: office, @@state: running", "not both"),
+    Mistake("pool team", "@@reserch: viewer", 'did you mean "research"?'),
+    Mistake("node", "@@pve1.example", "is a host name"),
     *(Mistake(f"{role} privileges", "@@VM.Audit", "must be a list") for role in ROLES),
     *(Mistake(f"{role} privileges", "[VM.Audit, @@audit]", "is not a Proxmox privilege") for role in ROLES),
     *(Mistake(f"{role} description", "@@[no, text]", "must be a text") for role in ROLES),

@@ -147,7 +147,9 @@ class ProviderWriter(KeycloakSender, ProviderReader):
         if config.get(_SECRET_NAME):
             config[_SECRET] = self._resolve(SecretName.of(config[_SECRET_NAME]), "identity_providers")
         if "by_email" in names:
-            made[_FLOW] = LINK_FLOW if provider.by_email == "link" else ""
+            made |= {_FLOW: LINK_FLOW}
+            if provider.by_email != "link":
+                del made[_FLOW]  # the server's own first login
         if made.get(_FLOW) == LINK_FLOW:
             self._ensure_link_flow()
         return made | {"config": {name: text for name, text in config.items() if text}}

@@ -1,0 +1,81 @@
+"""For any policy: apply makes the world so, the plan is empty then, and nobody else's objects are touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.controller.worlds import World, results, world
+from tests.policies import policies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAIRS = 250
+"""Each example is a policy and the one after it: 500 policies."""
+
+KILLED = 30
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("world")) as one:
+        yield one
+
+
+@pytest.mark.parametrize("system", ["proxmox"])
+def test_apply_makes_any_policy_so_and_any_other_after_it(both, system):
+    """The second apply writes nothing, and what nobody gave to us stays as it is, to the byte."""
+    both.systems = (system,)
+    drawn = policies(both.secrets)
+
+    @settings(max_examples=PAIRS, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(drawn, drawn, st.booleans())
+    def holds(first, second, has_realm):
+        both.begin(has_realm=has_realm)
+        others = both.others()
+        for one in (first, second):
+            policy = both.policy(one)
+            plan = both.plan(policy)
+            assert plan.unobserved == ()
+            assert results(both.apply(plan, policy)) == []
+            again = both.plan(policy)
+            assert [change.to_json() for change in again.changes] == []
+            assert again.unobserved == ()
+            writes = both.writes
+            both.apply(again, policy)
+            assert both.writes == writes
+            assert both.others() | others == both.others()
+
+    holds()
+
+
+@pytest.mark.parametrize("system", ["proxmox"])
+def test_a_pass_that_is_killed_at_any_step_leaves_exactly_the_rest(both, system):
+    """Every prefix of the way from one policy to another, each over a world of its own."""
+    both.systems = (system,)
+    drawn = policies(both.secrets)
+
+    @settings(max_examples=KILLED, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(drawn, drawn, st.data())
+    def holds(first, second, data):
+        def arrive():
+            both.begin(has_realm=True)
+            before, after = both.policy(first), both.policy(second)
+            both.apply(both.plan(before), before)
+            return after, both.plan(after)
+
+        policy, whole = arrive()
+        steps = data.draw(st.sets(st.integers(0, len(whole.changes)), max_size=4))
+        for step in sorted(steps):
+            if step != min(steps):
+                policy, whole = arrive()
+            both.apply(replace(whole, changes=whole.changes[:step]), policy)
+            rest = both.plan(policy).changes
+            assert [one.essence() for one in rest] == [one.essence() for one in whole.changes[step:]]
+
+    holds()

@@ -320,7 +320,7 @@ def keycloak_standing(reader: KeycloakReader, *, own_client: str) -> Standing:
         return Standing(ourselves=ourselves)
     missing = [
         f"view-{thing} of the realm {reader.realm_name}"
-        for thing in ("realm", "users", "clients", "identity-providers")
+        for thing in ("realm", "users", "clients")
         if not rights.roles & {f"view-{thing}", f"manage-{thing}"}
     ]
     return Standing(tuple(missing), ourselves)

@@ -1,7 +1,8 @@
 """Identity providers of a realm: other people's logins. One is ours when its configuration carries our mark.
 
 A field that the policy does not give is left as it is, or made with its default. A client's secret cannot
-be compared: it is written when it is made, when its reference changes, and with any other change. Source:
+be compared: it is written when it is made, when its reference changes, and with any other change. They are
+behind a right of their own: an account without it does for policies that name no identity provider. Source:
 Keycloak Admin REST API, resource "Identity Providers".
 """
 
@@ -10,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from controller.errors import NotAllowed
 from controller.keycloak_login_values import IdentityProvider
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
+from controller.plan.plan import Gap, Report
 from controller.resources.given import given_fields
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from controller.policy.realm import IdentityProvider as ProviderPolicy
     from controller.resources.settings_ports import SettingsReader, SettingsWriter
 
-__all__ = ["SECTION", "Provider", "apply", "desired", "diff", "observe"]
+__all__ = ["SECTION", "Provider", "Seen", "apply", "desired", "diff", "observe"]
 
 SECTION = "identity_providers"
 
@@ -56,6 +59,14 @@ class Provider:
         return _shown(self.value)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """The identity providers of a realm by alias; `hidden` says why we may not see them, "" where we may."""
+
+    providers: Mapping[str, Provider]
+    hidden: str = ""
+
+
 def desired(policy: Policy, context: Context) -> Mapping[str, Provider]:
     """The identity providers of the policy."""
     providers = policy.realm.identity_providers if policy.realm else {}
@@ -70,30 +81,37 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Provider]:
     }
 
 
-def observe(client: SettingsReader, _context: Context) -> Mapping[str, Provider]:
+def observe(client: SettingsReader, _context: Context) -> Seen:
     """All identity providers; none in a realm that is not there."""
     if client.realm() is None:
-        return {}
-    return {provider.alias: Provider(provider) for provider in client.identity_providers()}
+        return Seen({})
+    try:
+        found = client.identity_providers()
+    except NotAllowed as error:
+        return Seen({}, hidden=f"our account lacks view-identity-providers: {error}")
+    return Seen({provider.alias: Provider(provider) for provider in found})
 
 
-def diff(observed: Mapping[str, Provider], desired: Mapping[str, Provider], context: Context) -> Difference:
+def diff(observed: Seen, desired: Mapping[str, Provider], context: Context) -> Difference:
     """What to create, alter and (as prunes) delete; providers of others in the way are reported."""
-    aligned = {alias: _aligned(wanted, observed.get(alias)) for alias, wanted in desired.items()}
+    if observed.hidden:
+        return _unseen(observed.hidden, desired, context)
+    seen = observed.providers
+    aligned = {alias: _aligned(wanted, seen.get(alias)) for alias, wanted in desired.items()}
     needs = (f"{context.system}/realm/{context.realm}",)
     rules = Rules(SECTION, "identity provider", lambda _key, _after: needs)
-    changes, reported = compare(observed, aligned, context, rules)
-    ours = {alias: seen for alias, seen in observed.items() if seen.owner == context.owner}
+    changes, reported = compare(seen, aligned, context, rules)
+    ours = {alias: provider for alias, provider in seen.items() if provider.owner == context.owner}
     prunes = [
         delete(
             context.system,
             SECTION,
             alias,
-            seen.fields(),
+            provider.fields(),
             reason="identity provider carries our mark and is no longer in the policy",
             object_id=alias,
         )
-        for alias, seen in ours.items()
+        for alias, provider in ours.items()
         if alias not in desired
     ]
     return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
@@ -115,6 +133,13 @@ def _write(client: SettingsWriter, change: Change) -> Outcome:
     else:
         client.update_identity_provider(_stored(change.key, change.after), change.changed, still=still)
     return applied(change)
+
+
+def _unseen(why: str, desired: Mapping[str, Provider], context: Context) -> Difference:
+    if desired:
+        return Difference(gaps=(Gap(context.system, SECTION, why),))
+    text = "are not looked at: the policy names none, and our account lacks view-identity-providers"
+    return Difference(reported=(Report(context.system, SECTION, "", text),))
 
 
 def _given(wanted: ProviderPolicy) -> dict[str, object]:

@@ -93,12 +93,12 @@ class _Record:
 
     @cached_property
     def named(self) -> frozenset[str]:
-        return frozenset(
-            f"{place}/{key}"
-            for one in self.passes(_LATEST)
-            for place, keys in one["named"].items()
-            for key in keys
-        )
+        """What policies named, and what plans were about to make: sets of machines name no guest themselves."""
+        found: set[str] = set()
+        for one in self.passes(_LATEST):
+            found.update(f"{place}/{key}" for place, keys in one["named"].items() for key in keys)
+            found.update("/".join((each["system"], each["section"], each["key"])) for each in one["changes"])
+        return frozenset(found)
 
     def limits(self) -> Limits:
         """Those of the newest pass; plans are large, so that few are read unless these say nothing."""

@@ -86,12 +86,16 @@ def read_document(data: bytes, file: str, *, parser: Callable[[str], _Events] | 
     `file` is the name that positions show. `parser` is for comparing PyYAML's two parsers.
     """
     if len(data) > MAX_FILE_BYTES:
-        return _broken(file, 0, 0, f"the file is longer than {MAX_FILE_BYTES // 1_000_000} MB")
+        megabytes = MAX_FILE_BYTES // 1_000_000
+        advice = "split it, any file may hold any section"
+        return _broken(file, 0, 0, f"the file is longer than {megabytes} MB: {advice}")
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
-        return _broken(file, *_line_and_column(before, len(before)), "the file is not UTF-8 here")
+        return _broken(
+            file, *_line_and_column(before, len(before)), "the file is not UTF-8 here: save it as UTF-8"
+        )
     refused = _refused_character(text, file)
     if refused is not None:
         return refused
@@ -131,7 +135,9 @@ def _refused_character(text: str, file: str) -> Document | None:
     if found and (tab < 0 or found.start() < tab):
         name = f"U+{ord(found[0]):04X}"
         return _broken(
-            file, *_line_and_column(text, found.start()), f"the character {name} may not stand here"
+            file,
+            *_line_and_column(text, found.start()),
+            f"the character {name} may not stand here: delete it",
         )
     if tab >= 0:
         return _broken(file, *_line_and_column(text, tab), 'a tab: use blanks (in a text, write "\\t")')
@@ -194,9 +200,12 @@ class _Builder:
 
     def _check_document(self, event: _Event, count: int) -> None:
         if count == 2:
-            self._problem(event.start_mark, "a second document: one file holds one document")
+            self._problem(
+                event.start_mark,
+                "a second document: one file holds one, put the other into a file of its own",
+            )
         elif event.version or event.tags:
-            self._problem(event.start_mark, "directives (%YAML, %TAG) are not allowed")
+            self._problem(event.start_mark, "directives (%YAML, %TAG) are not allowed: delete the line")
 
     def _build(self, event: _Event, depth: int) -> tuple[Value, Spot]:
         kind = _kind(event)
@@ -207,7 +216,7 @@ class _Builder:
             self._problem(mark, "aliases (*name) are not allowed: write the value out")
             return None, mark
         if depth > MAX_DEPTH:
-            raise _StopError(mark, f"nested more than {MAX_DEPTH} levels deep")
+            raise _StopError(mark, f"nested more than {MAX_DEPTH} levels deep: nothing in a policy is")
         if event.anchor is not None or event.tag is not None:
             self._check_properties(event)
         return self._mapping(mark, depth) if kind is MappingStartEvent else self._sequence(mark, depth)
@@ -272,7 +281,9 @@ class _Builder:
                 event.start_mark, "anchors (&name) are not allowed: write the value out where it is used"
             )
         if event.tag is not None:
-            self._problem(event.start_mark, "tags (!name) are not allowed")
+            self._problem(
+                event.start_mark, "tags (!name) are not allowed: delete it, each field knows what it holds"
+            )
 
     def _problem(self, mark: Mark, message: str) -> None:
         place = (mark.line, mark.column)

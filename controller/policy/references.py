@@ -145,7 +145,7 @@ def _walk(merged: Merged, section: str, link: str, graph: _Graph, start: str, do
         if target in trail:
             circle = " → ".join((*trail[trail.index(target) :], target))
             position = value_position(merged.place, (section, trail[-1], *where))
-            merged.report(position, f"{section}.{link} goes in a circle: {circle}")
+            merged.report(position, f"{section}.{link} goes in a circle: {circle}; drop one of these")
         elif target in graph and target not in done:
             trail.append(target)
             pending.append(iter(graph[target]))

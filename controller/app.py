@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from controller.reconcile.applier import Applier, Target
     from controller.reconcile.passes import Planned
     from controller.reconcile.planner import Memory
+    from controller.resources.power_jobs import Desk
     from controller.store import Lease, Store
 
 __all__ = ["Controller", "keycloak_standing"]
@@ -133,11 +135,31 @@ class Controller:
         is_silent = given.delete_after_days is None
         return replace(given, delete_after_days=default.delete_after_days) if is_silent else given
 
-    def applier(self, policy: Policy) -> Applier:
-        """An applier with clients that write."""
+    def applier(self, policy: Policy, desk: Desk | None = None) -> Applier:
+        """An applier with clients that write; slots of power are carried out only with a `desk`."""
         from controller.reconcile.applier import Applier
 
-        return Applier(self._targets(policy))
+        return Applier(self._targets(policy, desk))
+
+    def desk(self, *, actor: str, term: int, wait: Callable[[float], bool], ended: Counter[str]) -> Desk:
+        """Where power is carried out from: slots are claimed under the lease's `term`.
+
+        `wait` waits so many seconds and says False to end the pass; `ended` counts how slots ended.
+        """
+        from controller.reconcile.powering import Ledger
+        from controller.resources.power_jobs import Desk
+
+        ledger = Ledger(self.store().power_slots, actor, term, self._clock, ended)
+        return Desk(ledger, self._clock, wait)
+
+    def record_notes(self, planned: Planned, *, actor: str, term: int) -> Counter[str]:
+        """Write down what a plan noted, under the lease's `term`; how many slots of power ended how."""
+        from controller.reconcile.powering import record_notes
+
+        if planned.refusals or not planned.plan.notes:
+            return Counter()
+        now = int(self._clock())
+        return record_notes(self.store(), planned.plan.notes, actor=actor, term=term, now=now)
 
     def apply(
         self,
@@ -148,17 +170,22 @@ class Controller:
         kind: str = "apply",
         commit: str = "",
         on_outcomes: Callable[[Sequence[Outcome]], None] | None = None,
+        wait: Callable[[float], bool] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> list[Outcome]:
-        """Carry out a plan under the lease's `term` and keep the record of it. Raises Braked."""
+        """Carry out a plan under the lease's `term` and keep the record of it. Raises Braked.
+
+        `wait` is how power waits for its tasks: it says False to be broken off; `tell` hears what goes on.
+        """
         from controller.reconcile.passes import Act, apply_pass
         from controller.signing import new_ulid
 
         run_id = new_ulid(int(self._clock() * 1000), os.urandom(10))
         act = Act(run_id, actor, term, kind, commit)
         policy = planned.policy
-        return apply_pass(
-            planned, self.planner(policy), self.applier(policy), self.store(), act, on_outcomes=on_outcomes
-        )
+        desk = self.desk(actor=actor, term=term, wait=wait or _waited, ended=Counter())
+        applier = self.applier(policy, desk if tell is None else replace(desk, tell=tell))
+        return apply_pass(planned, self.planner(policy), applier, self.store(), act, on_outcomes=on_outcomes)
 
     def lease(self, holder: str) -> AbstractContextManager[Lease]:
         """The right to write, for the length of a block. Raises LeaseHeld while it is somebody else's."""
@@ -234,12 +261,12 @@ class Controller:
             ca_file=configuration.authority(settings.ca_file),
         )
 
-    def _targets(self, policy: Policy) -> list[Target]:
+    def _targets(self, policy: Policy, desk: Desk | None) -> list[Target]:
         targets: list[Target] = []
         settings = self.configuration.keycloak
         if settings is not None and policy.realm is not None:
             targets.append(self._keycloak_target(settings, policy.realm.name))
-        return targets + [self._proxmox_target(name) for name in self.configuration.proxmox]
+        return targets + [self._proxmox_target(name, desk) for name in self.configuration.proxmox]
 
     def _keycloak_target(self, settings: Keycloak, realm: str) -> Target:
         from controller.clients.keycloak_writer import KeycloakWriter
@@ -252,6 +279,7 @@ class Controller:
 
     def _proxmox_system(self, cluster: str) -> System:
         from controller.clients.proxmox import ProxmoxReader
+        from controller.resources.proxmox_power_history import power_history
         from controller.resources.proxmox_table import PROXMOX
 
         settings, name = self.configuration.proxmox[cluster], f"proxmox:{cluster}"
@@ -266,6 +294,7 @@ class Controller:
             reader=reader,
             resources=PROXMOX,
             standing=lambda: Standing(ourselves=frozenset(ourselves)),
+            history=lambda changes: power_history(reader, changes),
             only_cluster=len(self.configuration.proxmox) == 1,
             glance=ProxmoxReader.glance,
         )
@@ -280,9 +309,10 @@ class Controller:
             self._proxmox_readers[cluster] = self._open.enter_context(reader)
         return self._proxmox_readers[cluster]
 
-    def _proxmox_target(self, cluster: str) -> Target:
+    def _proxmox_target(self, cluster: str, desk: Desk | None) -> Target:
         from controller.clients.proxmox_writer import ProxmoxWriter
         from controller.reconcile.applier import Target
+        from controller.resources.proxmox_power import with_power
         from controller.resources.proxmox_table import PROXMOX
 
         login, sources = (
@@ -290,7 +320,8 @@ class Controller:
             self.configuration.secret_sources(),
         )
         writer = self._open.enter_context(ProxmoxWriter(login, cluster=cluster, secrets=sources))
-        return Target(f"proxmox:{cluster}", writer, PROXMOX, _PROXMOX_CONCURRENCY)
+        resources = PROXMOX if desk is None else with_power(PROXMOX, desk)
+        return Target(f"proxmox:{cluster}", writer, resources, _PROXMOX_CONCURRENCY)
 
     def _proxmox_login(self, settings: Proxmox) -> ProxmoxLogin:
         from controller.clients.proxmox import ProxmoxLogin
@@ -302,6 +333,11 @@ class Controller:
             token_secret=configuration.secret(settings.token_secret_file),
             ca_file=configuration.authority(settings.ca_file),
         )
+
+
+def _waited(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
 
 
 def keycloak_standing(reader: KeycloakReader, *, own_client: str) -> Standing:

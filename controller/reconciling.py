@@ -5,13 +5,15 @@ Everything is built anew for each pass (clients, tokens, secrets), so that nothi
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller.api.site import PlannedChange
 from controller.errors import ControllerError
 from controller.reconcile.passes import Act, apply_pass
+from controller.resources.power_schedules import next_slot
 from controller.store import LeaseLost
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ __all__ = ["PassResult", "Reconciler"]
 
 _SHOWN = 160
 _ACTOR = "controller"
+_STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class PassResult:
     """What one pass saw and did: the plan as it is *after* the pass, and every outcome.
 
     `error` is why it broke off; `waits` that it would have written but may not yet (the lease); `is_recorded`
-    that the store knows this pass and the names that its policy had.
+    that the store knows this pass and the names that its policy had. `slots` counts how slots of power ended;
+    `next_at` is when the next one falls due, or an override ends, in seconds since the epoch.
     """
 
     changes: tuple[PlannedChange, ...] = ()
@@ -45,7 +49,10 @@ class PassResult:
     reports: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    slots: Mapping[str, int] = field(default_factory=dict)
+    next_at: float | None = None
     error: str = ""
     waits: bool = False
     is_recorded: bool = False
@@ -107,22 +114,35 @@ class Reconciler:
         self, controller: Controller, policy: Policy, commit: str, run_id: str, *, is_new: bool
     ) -> PassResult:
         planned = controller.plan(policy)
-        wants = self._applies and bool(planned.plan.changes or is_new) and not planned.refusals
-        if not wants:
-            return _seen(planned)
+        may_write = self._applies and not planned.refusals
+        wants = may_write and bool(planned.plan.changes or is_new)
         lease = self._leadership.lease
         if lease is None or not self._leadership.may_write():
-            return replace(_seen(planned), waits=True)
+            return replace(_seen(planned), waits=wants)
+        ended = controller.record_notes(planned, actor=_ACTOR, term=lease.term) if may_write else Counter()
+        if not wants:
+            return replace(_seen(planned), slots=ended)
+        desk = controller.desk(actor=_ACTOR, term=lease.term, wait=self._wait, ended=ended)
         outcomes = apply_pass(
             planned,
             controller.planner(policy),
-            controller.applier(policy),
+            controller.applier(policy, desk),
             self._store,
             Act(run_id, _ACTOR, lease.term, kind="reconcile", commit=commit),
             on_outcomes=self._go_on,
         )
         after = controller.plan(policy) if outcomes else planned
-        return replace(_seen(after), outcomes=tuple(outcomes), is_recorded=True)
+        return replace(_seen(after), outcomes=tuple(outcomes), slots=ended, is_recorded=True)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for tasks of Proxmox; False as soon as the pass may not go on."""
+        deadline = time.monotonic() + seconds
+        while not self._is_stopping() and self._leadership.may_write():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return True
+            time.sleep(min(left, _STEP_SECONDS))
+        return False
 
     def _go_on(self, _ended: Sequence[Outcome]) -> None:
         if self._is_stopping() or not self._leadership.may_write():
@@ -138,7 +158,19 @@ def _seen(planned: Planned) -> PassResult:
         reports=tuple(f"{note.system} {note.section} {note.key}: {note.text}" for note in plan.reported),
         gaps=tuple(f"{gap.system} {gap.section}: {gap.why}" for gap in plan.unobserved),
         refusals=tuple(map(str, planned.refusals)),
+        overrides=plan.overrides,
+        next_at=_next_at(planned),
     )
+
+
+def _next_at(planned: Planned) -> float | None:
+    """When there will be something to do that no commit and no drift brings."""
+    overrides = planned.memory.overrides
+    ends = [one.until for one in overrides.suspended.values()]
+    ends += [one.until for one in overrides.held.values()]
+    slot = next_slot(planned.policy, planned.at)
+    coming = [*ends, *([slot] if slot else [])]
+    return min(coming).timestamp() if coming else None
 
 
 def _shown(change: Change) -> PlannedChange:

@@ -43,6 +43,8 @@ __all__ = ["Intervals", "Service", "backoff_seconds"]
 CHECKPOINT_SECONDS = 60
 CHECKPOINT_ENTRIES = 1000
 _FIRST_RETRY_SECONDS = 5
+_AFTER_A_SLOT_SECONDS = 0.2
+"""A pass a moment too early would find nothing due."""
 _WAITS = "waiting for the lease, or for its last holder's requests to end, before anything is written"
 _log = structlog.get_logger("steward.serve")
 
@@ -86,6 +88,7 @@ class Service:
         self._recorded = recorded_commit
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
+        self._due: asyncio.TimerHandle | None = None
         self.port = 0
 
     def wake(self, *, look: bool = True, reconcile: bool = True) -> None:
@@ -123,8 +126,9 @@ class Service:
         tasks: list[asyncio.Task[None]],
         following: asyncio.Task[None] | None,
     ) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
+        for timer in (self._retry, self._due):
+            if timer is not None:
+                timer.cancel()
         self._site.wakeups.close()
         self._is_wanted.set()
         if self._follower is not None:
@@ -201,6 +205,7 @@ class Service:
         self._recorded = followed.commit if result.is_recorded else self._recorded
         self._tell_pass(result)
         self._try_again(result)
+        self._be_in_time(result)
 
     def _try_again(self, result: PassResult) -> None:
         """A pass that was not whole is made again soon, later each time, at most an interval later."""
@@ -214,6 +219,15 @@ class Service:
         delay = backoff_seconds(self._failures, most=most, spread=random.random())  # noqa: S311 - no secret
         loop = asyncio.get_running_loop()
         self._retry = loop.call_later(delay, lambda: self.wake(look=False))
+
+    def _be_in_time(self, result: PassResult) -> None:
+        """A slot of power, and the end of an override, get a pass of their own at their instant."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if result.next_at is not None:
+            delay = max(0.0, result.next_at - self._site.clock()) + _AFTER_A_SLOT_SECONDS
+            self._due = asyncio.get_running_loop().call_later(delay, lambda: self.wake(look=False))
 
     def _tell_policy(self, followed: Followed) -> None:
         situation = self._site.situation
@@ -243,11 +257,14 @@ class Service:
         metrics.passes.labels(result.result).inc()
         for outcome in result.outcomes:
             metrics.reconcile.labels(outcome.change.section, str(outcome.result)).inc()
+        for state, number in result.slots.items():
+            metrics.power_slots.labels(state).inc(number)
         if result.drift is not None:
             metrics.saw_drift(result.drift, unobserved=len(result.gaps))
             situation.planned_at = self._site.now()
             situation.plan, situation.reports = result.changes, result.reports
             situation.gaps, situation.refusals = result.gaps, result.refusals
+            situation.overrides = result.overrides
         if result.is_clean:
             situation.last_success_at = self._site.now()
             metrics.saw_success(self._site.now())

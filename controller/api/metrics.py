@@ -25,6 +25,7 @@ _Metric = TypeVar("_Metric", Counter, Gauge)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _RESULTS = ("applied", "skipped", "conflict", "failed", "unknown")
 _PASS_RESULTS = ("done", "partial", "failed", "refused")
+_SLOT_RESULTS = ("fired", "satisfied", "skipped", "held", "failed", "unknown")
 _OPERATIONS = ("create", "update", "delete")
 _ACTION_RESULTS = ("done", "failed", "refused", "expired", "interrupted", "unknown")
 _ENROLMENT_REASONS = ("token_unknown", "token_used", "token_expired", "wrong_name")
@@ -105,6 +106,9 @@ class Metrics:
             "steward_reconcile", "Changes by how they ended.", resource=resources, result=_RESULTS
         )
         self.passes = counter("steward_reconcile_passes", "Passes by how they ended.", result=_PASS_RESULTS)
+        self.power_slots = counter(
+            "steward_power_slots", "Slots of power schedules by how they ended.", result=_SLOT_RESULTS
+        )
         self.drift = gauge(
             "steward_drift_changes",
             "Changes that the newest plan would make.",

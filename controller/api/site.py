@@ -66,6 +66,7 @@ class Situation:
     reports: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     pass_error: str = ""
     last_success_at: int | None = None
     applies: bool = True

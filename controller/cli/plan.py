@@ -169,11 +169,13 @@ def _apply(
         if planned.refusals:
             raise Braked(planned.refusals)
         if planned.plan.is_empty:
+            controller.record_notes(planned, actor=_actor(), term=lease.term)
             _print_nothing(planned, output)
             return 1 if planned.plan.unobserved else 0
         if ask and not typer.confirm("Apply these changes?"):
             typer.echo("nothing was written")
             return 1
+        controller.record_notes(planned, actor=_actor(), term=lease.term)
         return _carried_out(controller, planned, lease.term, output)
 
 
@@ -185,14 +187,25 @@ def _carried_out(controller: Controller, planned: Planned, term: int, output: Ou
     began = time.monotonic()
     ended: list[Outcome] = []
     try:
-        with interruptible() as stop, progress(len(planned.plan.changes)) as advance:
+        with interruptible() as stop, progress(len(planned.plan.changes)) as shown:
 
             def note(outcomes: Sequence[Outcome]) -> None:
                 ended.extend(outcomes)
-                advance(outcomes)
+                shown.advance(outcomes)
                 stop()
 
-            outcomes = controller.apply(planned, actor=_actor(), term=term, on_outcomes=note)
+            def wait(seconds: float) -> bool:
+                try:
+                    stop()
+                except KeyboardInterrupt:
+                    return False
+                time.sleep(seconds)
+                return True
+
+            actor = _actor()
+            outcomes = controller.apply(
+                planned, actor=actor, term=term, on_outcomes=note, wait=wait, tell=shown.say
+            )
     except KeyboardInterrupt:
         raise ControllerError(
             f"interrupted: {len(ended)} of {len(planned.plan.changes)} changes had ended",

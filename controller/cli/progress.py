@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Outcome
 
-__all__ = ["interruptible", "progress"]
+__all__ = ["Shown", "interruptible", "progress"]
 
 _STEPS = 5
 
@@ -49,18 +50,29 @@ def interruptible() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What to call while changes are made: `advance` with outcomes as they end, `say` with what is under way.
+
+    `say` may be called from any thread.
+    """
+
+    advance: Callable[[Sequence[Outcome]], None]
+    say: Callable[[str], None]
+
+
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[Sequence[Outcome]], None]]:
-    """Give the function to call with outcomes as they end; everything goes to standard error."""
+def progress(total: int) -> Iterator[Shown]:
+    """Show how far it has come; everything goes to standard error."""
     if sys.stderr.isatty():
-        with _bar(total) as advance:
-            yield advance
+        with _bar(total) as shown:
+            yield shown
     else:
-        yield _lines(total)
+        yield Shown(_lines(total), lambda text: typer.echo(text, err=True))
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[Sequence[Outcome]], None]]:
+def _bar(total: int) -> Iterator[Shown]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -80,7 +92,7 @@ def _bar(total: int) -> Iterator[Callable[[Sequence[Outcome]], None]]:
                 if outcome.result is not Result.APPLIED:
                     bar.console.print(f"{outcome.result}: {name_of(outcome.change)}: {outcome.reason}")
 
-        yield advance
+        yield Shown(advance, lambda text: bar.update(task, description=text))
 
 
 def _lines(total: int) -> Callable[[Sequence[Outcome]], None]:

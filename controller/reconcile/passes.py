@@ -18,6 +18,7 @@ from controller.reconcile.planner import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from controller.plan.brakes import Refusal
     from controller.policy.model import Policy
@@ -44,13 +45,14 @@ class DigestDiffers(Refused):
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan with what it was made from; `refusals` are the brakes that hold it."""
+    """A plan with what it was made from, `at` which instant; `refusals` are the brakes that hold it."""
 
     policy: Policy
     plan: Plan
     sights: Mapping[str, Sight]
     memory: Memory
     refusals: tuple[Refusal, ...]
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def plan_pass(
     sights = planner.observe(policy)
     memory = remember()
     plan = planner.with_authors(planner.compare(policy, sights, memory, targets))
-    return Planned(policy, plan, sights, memory, refusals(plan, sights, memory.limits))
+    return Planned(policy, plan, sights, memory, refusals(plan, sights, memory.limits), planner.now)
 
 
 def require_digest(plan: Plan, digest: str, reviewed: Sequence[Mapping[str, Any]] = ()) -> None:

@@ -8,8 +8,21 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-__all__ = ["Verdict", "verdict"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["BRINGS_ABOUT", "Verdict", "verdict"]
+
+BRINGS_ABOUT: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "running": frozenset({"qmstart", "qmresume", "vzstart", "hastart"}),
+        "stopped": frozenset({"qmshutdown", "qmstop", "vzshutdown", "vzstop", "hastop"}),
+    }
+)
+"""The types of tasks that bring a state about."""
 
 
 class Verdict(StrEnum):

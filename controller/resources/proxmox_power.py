@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from controller.resources.power_schedules import Due
     from controller.resources.proxmox_machines import Placed
 
-__all__ = ["POWER", "SECTION", "desired", "diff", "observe", "with_desk"]
+__all__ = ["POWER", "SECTION", "desired", "diff", "observe", "with_desk", "with_power"]
 
 _ALL_AT_ONCE = 100_000
 
@@ -99,6 +99,11 @@ def with_desk(desk: Desk) -> Resource:
 
 POWER = with_desk(NO_DESK)
 """The resource as plans see it: it plans, and slots cannot be carried out with it."""
+
+
+def with_power(resources: Sequence[Resource], desk: Desk) -> tuple[Resource, ...]:
+    """The resources of a cluster, with power carried out from this desk."""
+    return tuple(with_desk(desk) if one.section == SECTION else one for one in resources)
 
 
 def _concerns(machine: Placed, context: Context) -> bool:

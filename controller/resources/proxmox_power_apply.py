@@ -24,7 +24,7 @@ from controller.errors import (
 )
 from controller.plan.change import Outcome, Result
 from controller.power_values import SlotState
-from controller.resources.power_answers import Verdict, verdict
+from controller.resources.power_answers import BRINGS_ABOUT, Verdict, verdict
 from controller.resources.power_jobs import Desk, Job, job_of
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ _SETTLING_SECONDS = 30.0
 _MANAGED_SECONDS = 300.0
 _SKEW_SECONDS = 60
 """How far the clocks of a node and of the controller may be apart."""
-_STARTS = frozenset({"qmstart", "vzstart", "hastart", "qmresume"})
-_ENDS = frozenset({"qmshutdown", "qmstop", "vzshutdown", "vzstop", "hastop"})
 
 
 def _sleep(seconds: float) -> bool:
@@ -167,7 +165,7 @@ class _Shift:
 
     def _task_of(self, job: Job) -> ProxmoxTask | None:
         """A task that does what the job is about: one that runs, or one of ours that nobody followed."""
-        kinds = _STARTS if job.wanted == "running" else _ENDS
+        kinds = BRINGS_ABOUT[job.wanted]
         running = self._running_on(job.node).values()
         for task in running:
             if task.type in kinds and task.subject == str(job.vmid):

@@ -12,6 +12,7 @@ from controller.resources import (
     proxmox_users,
 )
 from controller.resources.proxmox_acl import MACHINES, NODES, POOLS, STORAGES, Area
+from controller.resources.proxmox_power import POWER
 from controller.resources.resource import Resource
 
 __all__ = ["PROXMOX"]
@@ -78,5 +79,6 @@ PROXMOX = (
     _assigned(POOLS, "pools"),
     _assigned(STORAGES, "storages"),
     _assigned(NODES, "nodes"),
+    POWER,
 )
-"""Order as in design.md section 4: roles, groups, people, assignments; removals in reverse."""
+"""Order as in design.md section 4: roles, groups, people, assignments, power; removals in reverse."""

@@ -130,6 +130,7 @@ class _Reading:
         """Read a folder after the folders that it extends."""
         names = files_of(self.files, folder)
         settings = posixpath.join(folder, SETTINGS_FILE)
+        self._require_size(names, settings)
         documents = [self._read(name) for name in names if name.endswith(".yaml")]
         self._check_names(names, settings)
         by_name = {document.file: document for document in documents}
@@ -181,6 +182,15 @@ class _Reading:
         self.incomplete = True
         self.problems.append(Problem(where, message))
 
+    def _require_size(self, names: list[str], settings: str) -> None:
+        """Raise PolicyErrors for a folder over the limit: nobody waits for what is refused anyway."""
+        if sum(len(self.files[name]) for name in names) > MAX_FOLDER_BYTES:
+            megabytes = MAX_FOLDER_BYTES // 1_000_000
+            message = (
+                f"the folder holds more than {megabytes} MB: nothing of it was read; split the environment"
+            )
+            raise PolicyErrors([Problem(SourcePosition(self.prefix + settings, 1, 1), message)])
+
     def _check_names(self, names: list[str], settings: str) -> None:
         for name in names:
             start = SourcePosition(self.prefix + name, 1, 1)
@@ -190,9 +200,6 @@ class _Reading:
                 self._problem(
                     start, f"exactly one {SETTINGS_FILE}, at the top of the folder: {self.prefix}{settings}"
                 )
-        if sum(len(self.files[name]) for name in names) > MAX_FOLDER_BYTES:
-            start = SourcePosition(self.prefix + settings, 1, 1)
-            self._problem(start, f"the folder holds more than {MAX_FOLDER_BYTES // 1_000_000} MB")
 
     def _check_version(self, document: Document | None) -> None:
         if document is None or document.broken:

@@ -8,7 +8,7 @@ rely on it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,6 +82,7 @@ class StoreRecord(PowerStore, Protocol):
 @dataclass(frozen=True)
 class _Record:
     store: StoreRecord
+    owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def passes(self, limit: int) -> Iterator[Mapping[str, Any]]:
         """The stored passes that say what their policy was, newest first; refused ones applied nothing."""
@@ -93,7 +94,7 @@ class _Record:
 
     @cached_property
     def named(self) -> frozenset[str]:
-        """What policies named, and what plans were about to make: sets of machines name no guest themselves."""
+        """What policies named, and what plans were about to make: sets name no guest themselves."""
         found: set[str] = set()
         for one in self.passes(_LATEST):
             found.update(f"{place}/{key}" for place, keys in one["named"].items() for key in keys)
@@ -109,10 +110,14 @@ class _Record:
         return Limits()
 
     def knows(self, system: str, section: str, key: str) -> bool:
-        return (
-            key in self.store.outcomes.owned_names(system, section)
-            or f"{system}/{section}/{key}" in self.named
-        )
+        return key in self._owned(system, section) or f"{system}/{section}/{key}" in self.named
+
+    def _owned(self, system: str, section: str) -> frozenset[str]:
+        """Read once a pass: a plan may prune thousands."""
+        place = (system, section)
+        if place not in self.owned:
+            self.owned[place] = self.store.outcomes.owned_names(system, section)
+        return self.owned[place]
 
 
 def remember(store: StoreRecord | None, *, floor: Limits, given: Limits, now: int) -> Memory:

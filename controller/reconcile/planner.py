@@ -226,6 +226,8 @@ def _seen(reader: Any, resource: Resource, context: Context) -> Any:
         return resource.observe(reader, context)
     except ControllerError as error:
         return Gap(context.system, resource.section, str(error))
+    except Exception as error:  # noqa: BLE001 - the isolating runner: what nobody foresaw is not seen either
+        return Gap(context.system, resource.section, f"unexpected {type(error).__name__}: {error}")
 
 
 def _gaps(system: System, sections: Sequence[str], why: str) -> tuple[Gap, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +27,8 @@ from controller.cli.access import (
 from controller.errors import ControllerError
 
 if TYPE_CHECKING:
+    from controller.app import Controller
+    from controller.config import Configuration
     from controller.importing import Imported
 
 __all__ = ["import_"]
@@ -42,32 +47,79 @@ def import_(
     proxmox: ProxmoxUrl = "",
     proxmox_token_id: TokenId = "",
     proxmox_token_file: TokenFile = None,
-    proxmox_realm: ProxmoxRealm = "keycloak",
+    proxmox_realm: ProxmoxRealm = "",
     ca_file: CaFile = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Take the systems, all of them, from a controller.yaml."),
+    ] = None,
     owner: Annotated[str, typer.Option(help="The ownership mark; the folder's name by default.")] = "",
 ) -> None:
     """Write a policy folder that says what is there, in report mode: planning it changes nothing.
 
+    Secrets are neither read nor written. What no policy can say stands in comments, with the reason.
+
     Example:
       steward import policies/prod --keycloak https://sso.example.org/realms/acme \\
         --keycloak-client-id steward-look --keycloak-client-secret-file look.secret
+      steward import policies/prod -c controller.yaml --realm acme
     """
+    from controller.config import Configuration
+
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ControllerError(f"{folder} is not empty; nothing was written", hint="name a folder that is")
-    reaching = Reaching(
-        keycloak,
-        realm,
-        keycloak_user,
-        keycloak_password_file,
-        keycloak_client_id,
-        keycloak_client_secret_file,
-        proxmox,
-        proxmox_token_id,
-        proxmox_token_file,
-        ca_file,
-    )
-    made = _imported(reaching, owner or folder.resolve().name, proxmox_realm)
+    if config is not None:
+        configuration = Configuration.load(config, os.environ)
+        if configuration.keycloak is not None and not realm:
+            raise typer.BadParameter("say which realm: --realm NAME")
+    else:
+        reaching = Reaching(
+            keycloak,
+            realm,
+            keycloak_user,
+            keycloak_password_file,
+            keycloak_client_id,
+            keycloak_client_secret_file,
+            proxmox,
+            proxmox_token_id,
+            proxmox_token_file,
+            ca_file,
+        )
+        configuration, realm = Configuration.of(reaching.settings), reaching.realm_name
+    mark = owner or folder.resolve().name
+    made = _imported(configuration, mark, realm, proxmox_realm)
     _check(made)
+    _write(folder, made)
+    known = mark in configuration.owners
+    needs = "" if known else f" (controller.yaml needs owners: [{mark}])"
+    typer.echo(f"next: steward plan {folder}{needs}")
+
+
+def _imported(configuration: Configuration, owner: str, realm: str, proxmox_realm: str) -> Imported:
+    """The systems are read side by side, each by its own controller: its clients are one thread's."""
+    from controller.app import Controller
+    from controller.importing import imported, read_cluster_world, read_keycloak_world
+
+    with ExitStack() as opened:
+
+        def reader() -> Controller:
+            return opened.enter_context(Controller(configuration))
+
+        with ThreadPoolExecutor(8, thread_name_prefix="import") as pool:
+            people = None
+            if configuration.keycloak is not None:
+                people = pool.submit(read_keycloak_world, reader().keycloak_reader(realm))
+            clusters = [
+                pool.submit(
+                    read_cluster_world, reader().proxmox_reader(name), name, proxmox_realm or settings.realm
+                )
+                for name, settings in configuration.proxmox.items()
+            ]
+            world = people.result() if people is not None else None
+            return imported(owner, world, [cluster.result() for cluster in clusters])
+
+
+def _write(folder: Path, made: Imported) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in made.files.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -75,26 +127,7 @@ def import_(
     for line in made.left_out[:_MOST]:
         typer.echo(f"left out: {line}", err=True)
     if len(made.left_out) > _MOST:
-        typer.echo(f"left out: and {len(made.left_out) - _MOST} more", err=True)
-    typer.echo(
-        f"next: steward plan {folder} (controller.yaml needs owners: [{owner or folder.resolve().name}])"
-    )
-
-
-def _imported(reaching: Reaching, owner: str, proxmox_realm: str) -> Imported:
-    from controller.app import Controller
-    from controller.config import Configuration
-    from controller.importing import RealmReading, imported
-    from controller.readings import read_cluster, read_realm
-
-    cluster = None
-    people = None
-    with Controller(Configuration.of(reaching.settings)) as controller:
-        if reaching.keycloak_url:
-            people = RealmReading(*read_realm(controller.keycloak_reader(reaching.realm_name)))
-        for name in controller.configuration.proxmox:
-            cluster = read_cluster(controller.proxmox_reader(name))
-    return imported(owner, people, cluster, proxmox_realm=proxmox_realm)
+        typer.echo(f"left out: and {len(made.left_out) - _MOST} more; each stands in a comment", err=True)
 
 
 def _check(made: Imported) -> None:

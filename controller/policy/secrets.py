@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from controller.policy.document import Document
 
-__all__ = ["find_secrets"]
+__all__ = ["find_secrets", "secret_paths"]
 
 _LOOKS_SECRET: Final = re.compile(  # every repetition is bounded: a hostile file costs linear time
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY"  # PEM, OpenSSH, PGP
@@ -49,6 +49,15 @@ def find_secrets(document: Document, text: str) -> list[Problem]:
         Problem(value_position(document.place, path), _message(path))
         for path, value, is_named in _texts(document.value, (), _Names())
         if (is_named and value) or (looks and _LOOKS_SECRET.search(value))
+    ]
+
+
+def secret_paths(value: Value) -> list[tuple[Token, ...]]:
+    """Where texts stand that look like secrets, in a value that is no file's."""
+    return [
+        path
+        for path, text, is_named in _texts(value, (), _Names())
+        if (is_named and text) or _LOOKS_SECRET.search(text)
     ]
 
 

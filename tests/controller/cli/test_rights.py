@@ -204,12 +204,12 @@ def test_an_account_that_may_read_less_leaves_keycloak_unobserved(tmp_path, miss
 def test_an_import_is_planned_empty_and_enforcing_it_only_marks(tmp_path, capsys):
     with house(tmp_path, READING, AUDITOR) as place:
         folder = tmp_path / "prod"
-        code, _, _ = ended(capsys, "import", str(folder), *place.words())
-        assert code == 0
+        code, _, err = ended(capsys, "import", str(folder), *place.words())
+        assert code == 0, err
         (tmp_path / "controller.yaml").write_text(json.dumps(place.settings()))
         config = ("-c", str(tmp_path / "controller.yaml"))
         assert ended(capsys, "plan", str(folder), *config)[0] == 0
-        users = folder / "users.yaml"
+        users = folder / "people.yaml"
         users.write_text(users.read_text().replace("roles: [employee, operator]", "roles: [employee]", 1))
         code, out, _ = ended(capsys, "plan", str(folder), *config)
         edited = [line for line in out.splitlines() if " user " in line and "user profile" not in line]

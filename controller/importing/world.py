@@ -1,0 +1,108 @@
+"""A realm and a cluster read whole: requests per page, role and group, never per person (links aside)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from controller.errors import NotThere
+from controller.resources.ports import KeycloakReader
+from controller.resources.settings_ports import SettingsReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.keycloak_groups import KeycloakGroup, KeycloakLink
+    from controller.keycloak_login_values import IdentityProvider, OidcClient
+    from controller.keycloak_settings import Settings
+    from controller.keycloak_values import KeycloakRole, KeycloakUser
+    from controller.proxmox_values import ProxmoxAccess, ProxmoxPool, ProxmoxResources
+
+__all__ = ["ClusterWorld", "KeycloakWorld", "RealmReader", "read_cluster_world", "read_keycloak_world"]
+
+
+class RealmReader(KeycloakReader, SettingsReader, Protocol):
+    """One realm, read only."""
+
+
+class ClusterReader(Protocol):
+    """One Proxmox VE, read only."""
+
+    def access(self) -> ProxmoxAccess:
+        """Users, groups, roles and entries. Raises Unobserved where a part is hidden."""
+        ...
+
+    def resources(self) -> ProxmoxResources:
+        """Guests, nodes, storages and pools."""
+        ...
+
+    def pools(self) -> Mapping[str, ProxmoxPool]:
+        """The pools with their comments."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeycloakWorld:
+    """A realm: roles with what they include (`default_role` among them), people with roles and groups by id.
+
+    `holders` and `members` hold ids of people, by the name of a role and the id of a group.
+    """
+
+    name: str
+    settings: Settings
+    default_role: str = ""
+    roles: Mapping[str, KeycloakRole] = field(default_factory=dict)
+    users: tuple[KeycloakUser, ...] = ()
+    holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    groups: tuple[KeycloakGroup, ...] = ()
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, KeycloakLink]] = field(default_factory=dict)
+    providers: tuple[IdentityProvider, ...] = ()
+    clients: tuple[OidcClient, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClusterWorld:
+    """A cluster by its name in controller.yaml, with the realm behind the `@` of people there."""
+
+    name: str
+    realm: str
+    access: ProxmoxAccess
+    resources: ProxmoxResources
+    pools: Mapping[str, ProxmoxPool]
+
+
+def read_keycloak_world(reader: RealmReader) -> KeycloakWorld:
+    """The realm, its lists side by side. Raises NotThere, NotAllowed, Unobserved."""
+    realm, settings = reader.realm(), reader.settings()
+    if realm is None or settings is None:
+        raise NotThere(f"there is no realm {reader.realm_name}, or our account may not see it")
+    with ThreadPoolExecutor(4, thread_name_prefix="import") as pool:
+        users, groups = pool.submit(reader.users), pool.submit(reader.groups)
+        providers, clients = pool.submit(reader.identity_providers), pool.submit(reader.clients)
+        roles = {role.name: role for role in reader.roles(expand=lambda _role: True)}
+        holders = pool.submit(reader.members, sorted(roles.keys() - {realm.default_role}))
+        members = reader.group_members([group.id for group in groups.result()])
+        # Accounts at identity providers are a request for each person: asked only where there can be any.
+        links = reader.links([user.id for user in users.result()]) if providers.result() else {}
+        return KeycloakWorld(
+            name=realm.name,
+            settings=settings,
+            default_role=realm.default_role,
+            roles=roles,
+            users=users.result(),
+            holders=holders.result(),
+            groups=groups.result(),
+            members=members,
+            links=links,
+            providers=providers.result(),
+            clients=clients.result(),
+        )
+
+
+def read_cluster_world(reader: ClusterReader, name: str, realm: str) -> ClusterWorld:
+    """Rights, guests, pools, storages and nodes of a cluster. Raises Unobserved where a part is hidden."""
+    with ThreadPoolExecutor(2, thread_name_prefix="import") as pool:
+        resources, pools = pool.submit(reader.resources), pool.submit(reader.pools)
+        return ClusterWorld(name, realm, reader.access(), resources.result(), pools.result())

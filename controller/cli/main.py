@@ -23,11 +23,12 @@ from controller.cli.importing import import_
 from controller.cli.init import init, trust
 from controller.cli.look import look
 from controller.cli.monitoring import monitoring
+from controller.cli.override import machine, override
 from controller.cli.plan import apply, drift, plan
 from controller.cli.policy import schema, validate
 from controller.cli.serve import gitops, serve
-from controller.cli.user import user
 from controller.cli.simulating import simulate
+from controller.cli.user import user
 from controller.errors import ControllerError
 from controller.policy.problems import PolicyErrors
 
@@ -57,6 +58,8 @@ app.command()(init)
 app.command()(serve)
 for verbs, name in (
     (user, "user"),
+    (machine, "machine"),
+    (override, "override"),
     (host, "host"),
     (action, "action"),
     (audit, "audit"),

@@ -16,11 +16,7 @@ __all__ = ["NOT_APPLIED", "not_applied"]
 NOT_APPLIED: Final[tuple[tuple[str, ...], ...]] = (
     ("delegate",),
     ("users", "*", "ssh_keys"),
-    ("calendars",),
-    ("schedules",),
-    ("machines", "*", "power"),
     ("machines", "*", "backup"),
-    ("machine_sets", "*", "power"),
     ("machine_sets", "*", "backup"),
     ("hosts", "*", "machine"),
     ("hosts", "*", "accounts"),

@@ -26,6 +26,7 @@ MAX_SECONDS = 30 * 86_400
 
 OverrideKind = Literal["user", "machine"]
 _LONGEST_REASON = 500
+_LONGEST_NAME = 255
 
 
 class NoSuchOverride(NotThere):
@@ -66,7 +67,7 @@ class Overrides:
         self, kind: OverrideKind, name: str, *, state: str, until: int, actor: str, reason: str, now: int
     ) -> StoredOverride:
         """Put an override in force, in place of the one that is. Raises Refused for a bad end."""
-        _check(until, reason, now)
+        _check(name, until, reason, now)
         values = {
             "kind": kind,
             "name": name,
@@ -114,7 +115,9 @@ class Overrides:
         self._journal.append(connection, at=at, actor=actor, event=event, subject=subject, detail=detail)
 
 
-def _check(until: int, reason: str, now: int) -> None:
+def _check(name: str, until: int, reason: str, now: int) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Refused("an override names a person or a machine of the policy")
     if until <= now:
         raise Refused("an override ends in the future", hint="say when, as 2h, 3d or 2027-01-31T08:00")
     if until - now > MAX_SECONDS:

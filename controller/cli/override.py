@@ -1,0 +1,208 @@
+"""``steward user suspend``, ``steward machine hold`` and what ends them: audited, and over by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.plan import Config, Output, Printed
+from controller.cli.user import user
+from controller.errors import ControllerError
+
+if TYPE_CHECKING:
+    from controller.config import Configuration
+    from controller.power_values import SlotRecord
+    from controller.store import StoredOverride
+    from controller.store.overrides import OverrideKind
+
+__all__ = ["machine", "override"]
+
+machine = typer.Typer(no_args_is_help=True, help="Machines: hold their power for a while, see their slots.")
+override = typer.Typer(no_args_is_help=True, help="Overrides: what people decided over the policy's head.")
+
+_Until = Annotated[
+    str, typer.Option(help="When it ends: 2h, 3d, 2027-01-31 or 2027-01-31T08:00; at most 30 days away.")
+]
+_Reason = Annotated[str, typer.Option(help="Why; goes into the audit log and is shown in plans.")]
+_OVERRIDES = ("state", "kind", "name", "what", "until_at", "actor", "reason", "created_at", "ended")
+_SLOTS = ("machine", "slot", "due_at", "result", "reason", "task", "system")
+
+
+class Held(StrEnum):
+    """How a held machine is kept."""
+
+    AS_IS = "as-is"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+@user.command("suspend")
+def suspend(
+    name: Annotated[str, typer.Argument(help="The person, as the policy names them.")],
+    until: _Until,
+    config: Config = Path("controller.yaml"),
+    reason: _Reason = "",
+) -> None:
+    """Disable somebody everywhere until an instant, whatever the policy says. The next pass does it.
+
+    Example:
+      steward user suspend jo --until 3d --reason "laptop lost"
+    """
+    stored = _begin("user", name, "", until, config, reason)
+    typer.echo(f"{name} is suspended until {_told(stored)}{_woken(config)}")
+
+
+@user.command("resume")
+def resume(
+    name: Annotated[str, typer.Argument(help="The person, as the policy names them.")],
+    config: Config = Path("controller.yaml"),
+) -> None:
+    """End a suspension before its time: the person is again what the policy says."""
+    _end("user", name, config)
+    typer.echo(f"{name} is no longer suspended{_woken(config)}")
+
+
+@machine.command("hold")
+def hold(
+    name: Annotated[str, typer.Argument(help="The machine, as the policy names it.")],
+    until: _Until,
+    config: Config = Path("controller.yaml"),
+    state: Annotated[Held, typer.Option(help="Leave it to people, or keep it so.")] = Held.AS_IS,
+    reason: _Reason = "",
+) -> None:
+    """Keep schedule and state of the policy off a machine's power until an instant.
+
+    Example:
+      steward machine hold web-01 --until 2h --state running --reason "release tonight"
+    """
+    stored = _begin("machine", name, str(state), until, config, reason)
+    typer.echo(f"{name} is held {state} until {_told(stored)}{_woken(config)}")
+
+
+@machine.command("release")
+def release(
+    name: Annotated[str, typer.Argument(help="The machine, as the policy names it.")],
+    config: Config = Path("controller.yaml"),
+) -> None:
+    """End a hold before its time. Slots that fell due meanwhile are not made good."""
+    _end("machine", name, config)
+    typer.echo(f"{name} is released{_woken(config)}")
+
+
+@machine.command("list")
+def list_machines(
+    name: Annotated[str, typer.Argument(help="One machine; all without it.")] = "",
+    config: Config = Path("controller.yaml"),
+    output: Printed = Output.TABLE,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many slots at most.")] = 50,
+) -> None:
+    """List what became of the slots of power schedules, newest first, and why.
+
+    Example:
+      steward machine list web-01
+    """
+    from controller.cli.printing import open_configuration, open_store, print_rows
+
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        rows = [_slot(one) for one in store.power_slots.latest(name, limit)]
+    print_rows(rows, _SLOTS, output)
+
+
+@override.command("list")
+def list_overrides(
+    config: Config = Path("controller.yaml"),
+    output: Printed = Output.TABLE,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    *,
+    ended: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+) -> None:
+    """List the overrides in force; with --all those that are over, too, newest first."""
+    from controller.cli.printing import open_configuration, open_store, print_rows
+
+    now = int(time.time())
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        found = store.overrides.latest(limit) if ended else store.overrides.in_force(now)
+    print_rows([_override(one, now) for one in found], _OVERRIDES, output)
+
+
+def _begin(
+    kind: OverrideKind, name: str, state: str, until: str, config: Path, reason: str
+) -> StoredOverride:
+    from controller.cli import instants
+    from controller.cli.printing import actor, open_configuration, open_store
+
+    now = datetime.now(UTC)
+    ends = instants.until(until, now)
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        return store.overrides.begin(
+            kind, name, state=state, until=ends, actor=actor(), reason=reason, now=int(now.timestamp())
+        )
+
+
+def _end(kind: OverrideKind, name: str, config: Path) -> None:
+    from controller.cli.printing import actor, open_configuration, open_store
+
+    with contextlib.closing(open_store(open_configuration(config))) as store:
+        store.overrides.end(kind, name, actor=actor(), now=int(time.time()))
+
+
+def _told(stored: StoredOverride) -> str:
+    from controller.cli.instants import told
+
+    return told(stored.until)
+
+
+def _woken(config: Path) -> str:
+    """Ask a controller that runs here for a pass at once; what to expect, in words."""
+    from controller.cli.local import LocalController
+    from controller.cli.printing import open_configuration
+
+    local = LocalController(_socket(open_configuration(config)))
+    if not local.is_there():
+        return "; the next pass or apply sees to it"
+    try:
+        local.post("/local/v1/reconcile", {})
+    except ControllerError as error:
+        return f"; the next pass sees to it ({error.message})"
+    return "; a pass has begun"
+
+
+def _socket(configuration: Configuration) -> Path:
+    from controller.service import data_folder
+
+    return data_folder(configuration).socket
+
+
+def _override(one: StoredOverride, now: int) -> dict[str, object]:
+    state = "in force" if one.is_in_force(now) else "ended" if one.ended_at is not None else "over"
+    return {
+        "state": state,
+        "kind": one.kind,
+        "name": one.name,
+        "what": "suspended" if one.kind == "user" else f"held {one.state}",
+        "until_at": one.until,
+        "actor": one.actor,
+        "reason": one.reason,
+        "created_at": one.created_at,
+        "ended": f"by {one.ended_by}" if one.ended_by else "",
+        "ended_at": one.ended_at,
+    }
+
+
+def _slot(one: SlotRecord) -> dict[str, object]:
+    return {
+        "machine": one.name.machine,
+        "slot": one.name.kind,
+        "due_at": one.name.due_at,
+        "result": str(one.state),
+        "reason": one.reason,
+        "ended_at": one.ended_at,
+        "task": one.upid,
+        "system": one.name.system,
+    }

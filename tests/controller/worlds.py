@@ -24,7 +24,7 @@ from tests.lab_servers import SMALL, ProxmoxLab, proxmox_lab
 from tests.policies import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from controller.plan.change import Outcome
@@ -62,8 +62,11 @@ class World:
     def policy(self, drawn: Mapping[str, Any]) -> Policy:
         return parse(text_of(dict(drawn)), "")
 
-    def plan(self, policy: Policy) -> Plan:
+    def plan(self, policy: Policy, reader: Callable[[Any], Any] = lambda one: one) -> Plan:
+        """The plan; `reader` may put something before what reads the systems."""
         planner = self._planner(policy)
+        systems = [replace(one, reader=reader(one.reader)) for one in planner.systems]
+        planner = replace(planner, systems=systems)
         return planner.compare(policy, planner.observe(policy), _MEMORY)
 
     def apply(self, plan: Plan, policy: Policy) -> list[Outcome]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from controller.errors import Unobserved
 from tests.controller.worlds import World, results, world
 from tests.policies import policies
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PAIRS = 250
 """Each example is a policy and the one after it: 500 policies."""
 
-KILLED = 30
+KILLED, BLIND = 30, 60
 
 
 @pytest.fixture(scope="module")
@@ -77,5 +78,47 @@ def test_a_pass_that_is_killed_at_any_step_leaves_exactly_the_rest(both, system)
             both.apply(replace(whole, changes=whole.changes[:step]), policy)
             rest = both.plan(policy).changes
             assert [one.essence() for one in rest] == [one.essence() for one in whole.changes[step:]]
+
+    holds()
+
+
+class Blind:
+    """A reader some of whose lists are hidden."""
+
+    def __init__(self, reader, hidden):
+        self._reader, self._hidden = reader, hidden
+
+    def __getattr__(self, name):
+        if name in self._hidden:
+            return self._raise
+        return getattr(self._reader, name)
+
+    def _raise(self, *_given, **_named):
+        raise Unobserved("here", "a list is hidden")
+
+
+READS = {
+    "proxmox": ("rights", "users", "roles", "entries", "groups", "pools", "realms", "resources", "tokens"),
+}
+
+
+@pytest.mark.parametrize("system", READS)
+def test_what_cannot_be_seen_is_never_taken_for_empty(both, system):
+    """Whatever is hidden: nothing of its sections changes, and nothing changes that would not otherwise."""
+    both.systems = (system,)
+    drawn = policies(both.secrets)
+
+    @settings(max_examples=BLIND, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(drawn, drawn, st.sets(st.sampled_from(READS[system]), min_size=1))
+    def holds(first, second, hidden):
+        both.begin(has_realm=True)
+        before, after = both.policy(first), both.policy(second)
+        both.apply(both.plan(before), before)
+        whole = {change.identity: change.essence() for change in both.plan(after).changes}
+        blind = both.plan(after, reader=lambda reader: Blind(reader, hidden))
+        unseen = {(gap.system, gap.section) for gap in blind.unobserved}
+        for change in blind.changes:
+            assert (change.system, change.section) not in unseen
+            assert whole[change.identity] == change.essence()
 
     holds()

@@ -8,6 +8,7 @@ symbolic links and `..` are resolved. What is read never stands in an error.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from controller.errors import ControllerError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "Destination",
@@ -26,6 +27,8 @@ __all__ = [
     "SecretSources",
     "named",
     "no_secret",
+    "shown",
+    "unshown",
 ]
 
 Destination = Literal["mail", "identity_providers", "clients", "proxmox", "proxmox_tokens"]
@@ -132,6 +135,20 @@ def named(reference: Reference) -> str:
     if reference.controller_file:
         return f"controller_file:{reference.controller_file}"
     return f"controller_env:{reference.controller_env}" if reference.controller_env else "no secret"
+
+
+def shown(name: str) -> dict[str, str] | None:
+    """A reference's name as plans have it, `{"controller_file": "/…"}`; None for none."""
+    kind, _, place = name.partition(":")
+    return {kind: place} if name else None
+
+
+def unshown(reference: object) -> str:
+    """The name that `shown` took apart, "" for None."""
+    if not isinstance(reference, Mapping):
+        return ""
+    ((kind, place),) = reference.items()
+    return f"{kind}:{place}"
 
 
 def no_secret(reference: Reference, destination: Destination) -> str:

@@ -17,7 +17,7 @@ from controller.resources.given import given_fields
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
-from controller.secret_sources import named
+from controller.secret_sources import named, shown, unshown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,9 +163,10 @@ def _shown(client: OidcClient) -> dict[str, Json]:
     values: dict[str, Json] = {
         one.name: getattr(client, one.name) for one in fields(client) if one.name not in _UNSHOWN
     }
-    return values | {name: list(getattr(client, name)) for name in _LISTS}
+    return values | {"secret": shown(client.secret), **{name: list(getattr(client, name)) for name in _LISTS}}
 
 
 def _stored(change: Change, after: Fields) -> OidcClient:
-    values = {**after, **{name: tuple(after[name]) for name in _LISTS}}  # type: ignore[arg-type]
+    lists = {name: tuple(after[name]) for name in _LISTS}  # type: ignore[arg-type]
+    values = {**after, **lists, "secret": unshown(after["secret"])}
     return OidcClient(change.key, change.object_id, **values)  # type: ignore[arg-type]  # made by `_shown`

@@ -19,7 +19,7 @@ from controller.resources.given import given_fields
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
-from controller.secret_sources import named
+from controller.secret_sources import named, shown, unshown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,9 +158,10 @@ def _shown(provider: IdentityProvider) -> dict[str, Json]:
     values: dict[str, Json] = {
         one.name: getattr(provider, one.name) for one in fields(provider) if one.name != "alias"
     }
-    return values | {"scopes": list(provider.scopes)}
+    return values | {"scopes": list(provider.scopes), "client_secret": shown(provider.client_secret)}
 
 
 def _stored(alias: str, after: Fields) -> IdentityProvider:
-    values = {**after, "scopes": tuple(after["scopes"])}  # type: ignore[arg-type]
+    secret, scopes = unshown(after["client_secret"]), tuple(after["scopes"])  # type: ignore[arg-type]
+    values = {**after, "scopes": scopes, "client_secret": secret}
     return IdentityProvider(alias, **values)  # type: ignore[arg-type]  # made by `_shown`

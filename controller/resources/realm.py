@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, TypeAlias
 from controller.keycloak_passwords import PASSWORDS
 from controller.keycloak_settings import ACTIONS, MAIL, MAIL_PASSWORD, PLAIN
 from controller.keycloak_values import KeycloakRealm
-from controller.plan.change import Change, Operation, Outcome, create, update
+from controller.plan.change import Change, Operation, Outcome, create, freeze, update
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
-from controller.secret_sources import named
+from controller.secret_sources import named, shown, unshown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controller.keycloak_settings import Settings, SettingValue
+    from controller.plan.change import Fields, Json
     from controller.policy.model import Policy
     from controller.policy.position import SourcePosition
     from controller.policy.realm import Mail
@@ -81,7 +82,7 @@ def diff(observed: Mapping[str, Realm], desired: Mapping[str, Realm], context: C
     for name, wanted in desired.items():
         seen = observed.get(name)
         if seen is None:
-            made = {key: value for key, value in wanted.settings.items() if value is not None}
+            made = _shown({key: value for key, value in wanted.settings.items() if value is not None})
             reason = "realm is in the policy and not there"
             changes.append(create(context.system, SECTION, name, made, reason=reason, source=wanted.source))
             continue
@@ -101,7 +102,7 @@ def apply(client: SettingsWriter, change: Change) -> Outcome:
 
 
 def _write(client: SettingsWriter, change: Change) -> Outcome:
-    after: Settings = change.after or {}  # type: ignore[assignment]  # made by `_sides`
+    after = _meant(change.after or {})
     if change.operation is Operation.CREATE:
         records = bool(after.get(_ADMIN_EVENTS, True))
         client.create_realm(KeycloakRealm(name=change.key, admin_events=records), after)
@@ -109,13 +110,14 @@ def _write(client: SettingsWriter, change: Change) -> Outcome:
     before = change.before or {}
 
     def still(seen: Settings) -> bool:
-        return all(seen.get(name) == value for name, value in before.items())
+        now = freeze(_shown(seen))
+        return all(now.get(name) == value for name, value in before.items())
 
     client.update_settings({name: after[name] for name in change.changed}, still=still)
     return applied(change)
 
 
-def _sides(seen: Realm, wanted: Realm) -> tuple[Given, Given]:
+def _sides(seen: Realm, wanted: Realm) -> tuple[Fields, Fields]:
     """What was seen and what is wanted of the settings that the policy speaks of; rules that hold on neither
     side are left out.
     """
@@ -124,7 +126,23 @@ def _sides(seen: Realm, wanted: Realm) -> tuple[Given, Given]:
         after |= {name: None for name in seen.settings if name.startswith(PASSWORDS) and name not in after}
     before = {name: seen.settings.get(name) for name in after}
     told = [name for name in after if after[name] is not None or before[name] is not None]
-    return {name: before[name] for name in told}, {name: after[name] for name in told}
+    return _shown({name: before[name] for name in told}), _shown({name: after[name] for name in told})
+
+
+def _shown(settings: Settings) -> dict[str, Json]:
+    """Settings as a plan shows them."""
+    fields: dict[str, Json] = dict(settings)
+    if MAIL_PASSWORD in fields:
+        fields[MAIL_PASSWORD] = shown(str(settings[MAIL_PASSWORD] or ""))
+    return fields
+
+
+def _meant(fields: Fields) -> Settings:
+    """The settings that `_shown` made fields of."""
+    settings: Given = dict(fields)  # type: ignore[arg-type]
+    if MAIL_PASSWORD in settings:
+        settings[MAIL_PASSWORD] = unshown(fields[MAIL_PASSWORD]) or None
+    return settings
 
 
 def _given(realm: RealmPolicy) -> Given:

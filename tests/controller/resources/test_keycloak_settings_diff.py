@@ -107,7 +107,7 @@ realm:
   mail: {host: m, sender: a@example.org, user: u, password: {controller_file: /s/mail}}
 """
     (changed,) = differing(realm, {"acme": realm.Realm("acme", {})}, text).values()
-    assert changed["mail.password"] == (None, "controller_file:/s/mail")
+    assert changed["mail.password"] == (None, {"controller_file": "/s/mail"})
     assert changed["mail.port"] == (None, 25)
 
 
@@ -131,7 +131,7 @@ PROVIDERS = {
     "a secret that nobody may compare": (
         replace(PROVIDER, client_secret="controller_file:/s/a"),
         "{type: google, client_id: x, client_secret: {controller_file: /s/b}}",
-        {"client_secret": ("controller_file:/s/a", "controller_file:/s/b")},
+        {"client_secret": ({"controller_file": "/s/a"}, {"controller_file": "/s/b"})},
     ),
     "another flow": (
         replace(PROVIDER, by_email="flow mine"),

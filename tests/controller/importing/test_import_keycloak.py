@@ -89,7 +89,7 @@ def make(server: KeycloakWriter) -> None:
             last_name="O'Neil # 2",
             roles=frozenset({"viewer", "boss"}),
         ),
-        KeycloakUser("bo", enabled=False, groups=frozenset({"/science/lab", "/night shift"})),
+        KeycloakUser("bo", enabled=False, groups=frozenset({"/science/lab", "night shift"})),
         KeycloakUser(
             "yes",
             email="on@example.org",
@@ -142,7 +142,7 @@ def test_what_people_made_is_said_and_nothing_is_changed(
     folder = home / "prod"
     code, told = ended(capsys, "import", str(folder), "--realm", REALM, *config)
     assert code == 0, told
-    for left_out in ("power user", "boss", "root", "guest", "/night shift", "/double", "/science/double",
+    for left_out in ("power user", "boss", "root", "guest", "night shift", "/double", "/science/double",
                      "zoé", "theirs", "old page", "loose.public"):  # fmt: skip
         assert f": {left_out}: " in told
     assert ended(capsys, "fmt", "--check", str(folder))[0] == 0

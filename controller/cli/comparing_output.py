@@ -142,13 +142,17 @@ def _items(value: Value) -> list[Value] | None:
     return [] if value is None else value if isinstance(value, list) else None
 
 
-def _text(value: Value) -> str:
+def _text(value: Value, *, is_inner: bool = False) -> str:
+    """A value in a line; what is not given inside of a map is left out."""
     if value is None or value == "":
         return "not given"
     if isinstance(value, dict):
-        return " ".join(f"{key}={_text(item)}" for key, item in value.items()) or "nothing"
+        given = {key: item for key, item in value.items() if item not in (None, "", [], {})}
+        text = " ".join(f"{key}={_text(item, is_inner=True)}" for key, item in given.items()) or "nothing"
+        return f"{{{text}}}" if is_inner else text
     if isinstance(value, list):
-        return " ".join(_text(item) for item in value) or "none"
+        text = " ".join(_text(item, is_inner=True) for item in value) or "none"
+        return f"[{text}]" if is_inner and len(value) > 1 else text
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from controller.policy import PolicyErrors, load, parse
+from controller.policy.model import SECTIONS
 from controller.policy.schema import schema
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
@@ -166,6 +167,11 @@ def test_the_example_policies_are_valid_and_say_what_is_not_applied():
     assert all(
         str(note).endswith("is understood but not applied by this version") for note in tour.not_applied
     )
+
+
+def test_the_tour_visits_every_section():
+    tour = load(POLICIES / "tour")
+    assert [name for name in SECTIONS if not getattr(tour, name)] == []
 
 
 def test_the_schema_is_one_and_accepts_the_examples():

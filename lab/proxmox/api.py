@@ -63,6 +63,8 @@ class Answer:
 def answer(center: Datacenter, request: Request) -> Answer:
     """Answer one request; never raises for what a client can send."""
     center.requests[f"{request.verb} {request.path}"] += 1
+    if center.journal is not None:
+        center.journal.append(request)
     center.tasks.settle(center.now())
     try:
         result = _run(center, request)

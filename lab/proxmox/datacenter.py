@@ -15,6 +15,7 @@ from lab.proxmox.tickets import Tickets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lab.proxmox.api import Request
     from lab.proxmox.environment import Environment
 
 __all__ = ["Datacenter", "Faults"]
@@ -35,7 +36,10 @@ class Faults:
 
 @dataclass
 class Datacenter:
-    """One cluster. `now` is the clock, in seconds since the epoch; tests bring their own."""
+    """One cluster. `now` is the clock, in seconds since the epoch; tests bring their own.
+
+    `requests` counts what was asked; `journal`, where somebody puts a list there, keeps it with parameters.
+    """
 
     environment: Environment
     now: Callable[[], float]
@@ -48,6 +52,7 @@ class Datacenter:
     backup_jobs: dict[str, dict[str, object]] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
     faults: Faults = field(default_factory=Faults)
+    journal: list[Request] | None = None
 
     @property
     def cluster_name(self) -> str:

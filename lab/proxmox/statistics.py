@@ -134,7 +134,8 @@ def _live_vm(center: Datacenter, guest: Guest) -> list[str]:
     memory = _memory_bytes(guest)
     uptime = int(center.now() - guest.started_at) if up and guest.started_at else (3600 if up else 0)
     cpus = int(config.get("cores", "1")) * int(config.get("sockets", "1"))
-    name = config.get("name", f"VM{guest.vmid}")
+    kind, key = ("CT", "hostname") if guest.type == "lxc" else ("VM", "name")
+    name = config.get(key) or config.get("name", f"{kind}{guest.vmid}")
     values = [uptime, name, "running" if up else "stopped", config.get("template", "0"), int(center.now())]
     traffic = [(guest.vmid % 7 + 1) * uptime * scale if up else 0 for scale in (1000, 700, 300, 500)]
     cpu = 0.01 * (guest.vmid % 50)

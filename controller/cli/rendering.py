@@ -116,14 +116,20 @@ def print_wrapped(out: Console, text: str, *, style: str = "") -> None:
 
 
 def print_outcomes(out: Console, outcomes: Sequence[Outcome], seconds: float) -> None:
-    """What did not go well, then the counts."""
+    """What did not go well, then the counts; what was skipped for one reason is said once."""
+    skipped: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
-        if outcome.result is not Result.APPLIED:
-            change = outcome.change
-            text = (
-                f"{outcome.result}: {change.system}: {change.operation} {name_of(change)}: {outcome.reason}"
-            )
-            print_wrapped(out, text, style="red")
+        change = outcome.change
+        if outcome.result is Result.SKIPPED:
+            skipped.setdefault((change.system, outcome.reason), []).append(name_of(change))
+        elif outcome.result is not Result.APPLIED:
+            text = f"{change.system}: {change.operation} {name_of(change)}: {outcome.reason}"
+            print_wrapped(out, f"{outcome.result}: {text}", style="red")
+    for (system, reason), names in list(skipped.items())[:_MOST_REPORTS]:
+        print_wrapped(out, f"skipped: {system}: {listed('', names, _FEW)}: {reason}", style="red")
+    if len(skipped) > _MOST_REPORTS:
+        rest = sum(len(names) for names in list(skipped.values())[_MOST_REPORTS:])
+        out.print(f"skipped: {rest} more, each for what it needs (--output json shows all)", style="red")
     results = [outcome.result for outcome in outcomes]
     counts = ", ".join(f"{results.count(result)} {result}" for result in Result if result in results)
     out.print(f"{counts} in {seconds:.1f} s", style="bold")

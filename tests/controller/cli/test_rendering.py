@@ -193,3 +193,16 @@ CASES = {
 @pytest.mark.parametrize(("before", "after", "said"), CASES.values(), ids=CASES)
 def test_an_update_in_words(before, after, said):
     assert words_of(update("keycloak", "users", "jo", before, after, source=at("people", 1))) == [said]
+
+
+def test_thousands_that_were_skipped_for_one_reason_are_one_line():
+    users = [create("keycloak", "users", f"user{n}", USER) for n in range(5000)]
+    reason = "needs keycloak/teams/everybody, which ended as failed"
+    outcomes = [Outcome(one, Result.SKIPPED, reason) for one in users]
+    out = io.StringIO()
+    print_outcomes(Console(file=out, width=100), outcomes, 1.0)
+    assert out.getvalue().splitlines() == [
+        "skipped: keycloak: user user0, user user1, user user2, and 4997 more: needs",
+        "    keycloak/teams/everybody, which ended as failed",
+        "5000 skipped in 1.0 s",
+    ]

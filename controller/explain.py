@@ -87,7 +87,8 @@ class Grant:
 class Explanation:
     """What a person may do on a guest. `notes` say what else decides, as an account that is disabled.
 
-    `server` is what Proxmox itself answers, None where it was not asked.
+    `is_usable` is False where there is no account, or it is disabled. `server` is what Proxmox itself
+    answers, None where it was not asked.
     """
 
     userid: str
@@ -95,6 +96,7 @@ class Explanation:
     grants: tuple[Grant, ...]
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
+    is_usable: bool = True
     server: frozenset[str] | None = None
 
     @property
@@ -115,6 +117,7 @@ class Explanation:
             "privileges": [grant.to_json() for grant in self.grants],
             "entries": [verdict.to_json() for verdict in self.verdicts],
             "notes": list(self.notes),
+            "usable": self.is_usable,
             "proxmox": None if self.server is None else sorted(self.server),
             "agrees": self.agrees,
         }
@@ -147,7 +150,8 @@ def explain(
         replace(one, asked=places.get((one.entry.path, one.entry.holder, one.entry.role)))
         for one in _united(on_path, on_pool, path, pool)
     )
-    found = Explanation(userid, path, _grants(placed, access), placed, _notes(owner, access))
+    notes = _notes(owner, access)
+    found = Explanation(userid, path, _grants(placed, access), placed, notes, is_usable=not notes)
     if not mark or owner == SUPERUSER:
         return found
     return _limited(found, explain(owner, path, access, pool=pool))

@@ -187,7 +187,7 @@ def _answer(found: Explanation) -> str:
     if found.userid == SUPERUSER:
         return f"{found.userid} may do everything"
     number = len(found.held)
-    if found.notes and number:
+    if number and not found.is_usable:
         return f"{found.userid} has {number} privileges, and cannot use them,"
     return f"{found.userid} has {number or 'no'} privilege{'' if number == 1 else 's'}"
 

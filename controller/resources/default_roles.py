@@ -104,15 +104,13 @@ def _is_ours(role: KeycloakRole, context: Context) -> bool:
 
 def _change(realm: str, seen: DefaultRoles, after: DefaultRoles, context: Context) -> Change:
     given = [f"{context.system}/roles/{name}" for name in sorted(after.roles)]
-    moves = [f"+{name}" for name in sorted(after.roles - seen.roles)]
-    moves += [f"-{name}" for name in sorted(seen.roles - after.roles)]
     return update(
         context.system,
         SECTION,
         realm,
         {"roles": sorted(seen.roles)},
         {"roles": sorted(after.roles)},
-        reason=f"default roles differ: {' '.join(moves)}",
+        reason="default role differs in what it includes",
         source=after.source,
         depends_on=(f"{context.system}/realm/{context.realm}", *given),
         object_id=seen.object_id,

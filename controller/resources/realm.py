@@ -39,6 +39,7 @@ SECTION = "realm"
 _SECONDS = "_seconds"
 _GUARD = "brute_force"
 _ADMIN_EVENTS = "events.admin"
+_NOTHING = frozenset({None, ""})
 
 Given: TypeAlias = "dict[str, SettingValue]"
 
@@ -119,13 +120,13 @@ def _write(client: SettingsWriter, change: Change) -> Outcome:
 
 def _sides(seen: Realm, wanted: Realm) -> tuple[Fields, Fields]:
     """What was seen and what is wanted of the settings that the policy speaks of; rules that hold on neither
-    side are left out.
+    side, and texts that stand on neither, are left out.
     """
     after = dict(wanted.settings)
     if wanted.says_passwords:
         after |= {name: None for name in seen.settings if name.startswith(PASSWORDS) and name not in after}
     before = {name: seen.settings.get(name) for name in after}
-    told = [name for name in after if after[name] is not None or before[name] is not None]
+    told = [name for name in after if not {after[name], before[name]} <= _NOTHING]
     return _shown({name: before[name] for name in told}), _shown({name: after[name] for name in told})
 
 

@@ -198,6 +198,7 @@ def _add_steward(center: Datacenter, steward_secret: str, look_secret: str) -> N
     accounts.roles["StewardReconciler"] = {
         "Permissions.Modify",
         "VM.Audit",
+        "VM.PowerMgmt",
         "Pool.Audit",
         "Datastore.Audit",
         "Sys.Audit",

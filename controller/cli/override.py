@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -107,10 +106,11 @@ def list_machines(
     Example:
       steward machine list web-01
     """
-    from controller.cli.printing import open_configuration, open_store, print_rows
+    from controller.cli.plan import open_controller
+    from controller.cli.printing import print_rows
 
-    with contextlib.closing(open_store(open_configuration(config))) as store:
-        rows = [_slot(one) for one in store.power_slots.latest(name, limit)]
+    with open_controller(config) as controller:
+        rows = [_slot(one) for one in controller.store().power_slots.latest(name, limit)]
     print_rows(rows, _SLOTS, output)
 
 
@@ -123,10 +123,12 @@ def list_overrides(
     ended: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
 ) -> None:
     """List the overrides in force; with --all those that are over, too, newest first."""
-    from controller.cli.printing import open_configuration, open_store, print_rows
+    from controller.cli.plan import open_controller
+    from controller.cli.printing import print_rows
 
     now = int(time.time())
-    with contextlib.closing(open_store(open_configuration(config))) as store:
+    with open_controller(config) as controller:
+        store = controller.store()
         found = store.overrides.latest(limit) if ended else store.overrides.in_force(now)
     print_rows([_override(one, now) for one in found], _OVERRIDES, output)
 
@@ -135,21 +137,23 @@ def _begin(
     kind: OverrideKind, name: str, state: str, until: str, config: Path, reason: str
 ) -> StoredOverride:
     from controller.cli import instants
-    from controller.cli.printing import actor, open_configuration, open_store
+    from controller.cli.plan import open_controller
+    from controller.cli.printing import actor
 
     now = datetime.now(UTC)
     ends = instants.until(until, now)
-    with contextlib.closing(open_store(open_configuration(config))) as store:
-        return store.overrides.begin(
+    with open_controller(config) as controller:
+        return controller.store().overrides.begin(
             kind, name, state=state, until=ends, actor=actor(), reason=reason, now=int(now.timestamp())
         )
 
 
 def _end(kind: OverrideKind, name: str, config: Path) -> None:
-    from controller.cli.printing import actor, open_configuration, open_store
+    from controller.cli.plan import open_controller
+    from controller.cli.printing import actor
 
-    with contextlib.closing(open_store(open_configuration(config))) as store:
-        store.overrides.end(kind, name, actor=actor(), now=int(time.time()))
+    with open_controller(config) as controller:
+        controller.store().overrides.end(kind, name, actor=actor(), now=int(time.time()))
 
 
 def _told(stored: StoredOverride) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from controller.policy.model import Policy
     from controller.reconcile.passes import Planned
 
-__all__ = ["apply", "drift", "plan"]
+__all__ = ["apply", "drift", "open_controller", "plan"]
 
 _SHOWN_BEFORE_APPLY = 40
 _WRONG_USAGE = 64
@@ -75,7 +75,7 @@ def plan(
     Example:
       steward plan policies/prod -c controller.yaml --out plan.json
     """
-    with _controller(config) as controller:
+    with open_controller(config) as controller:
         if watch:
             from controller.cli.watching import watch_plan
 
@@ -101,7 +101,7 @@ def drift(
     Example:
       steward drift policies/prod
     """
-    with _controller(config) as controller:
+    with open_controller(config) as controller:
         planned = controller.plan(_policy(folder), target or [])
         _print(planned, output, "Steward drift")
         raise typer.Exit(_exit_code(planned))
@@ -128,7 +128,7 @@ def apply(
         typer.echo("apply asks before it writes; without a terminal it needs --yes", err=True)
         raise typer.Exit(_WRONG_USAGE)
     reviewed = _reviewed(plan_file) if plan_file is not None else {}
-    with _controller(config) as controller:
+    with open_controller(config) as controller:
         raise typer.Exit(
             _apply(
                 controller,
@@ -254,7 +254,8 @@ def _exit_code(planned: Planned) -> int:
     return 0 if planned.plan.is_empty else _CHANGES
 
 
-def _controller(config: Path) -> Controller:
+def open_controller(config: Path) -> Controller:
+    """The controller of a controller.yaml; for use in a `with`."""
     from controller.app import Controller
     from controller.config import Configuration
 

@@ -62,8 +62,8 @@ def decide(machine: Placed, due: Due | None, context: Context) -> Decision:
     hold = context.overrides.held.get(machine.name)
     over = list(slots.let_go(machine.guest.status) if hold is None else slots.held(str(hold)))
     wanted, reading = _wanted(machine, slots, context)
-    notes = [_note(one) for one in over] + ([_reading_note(reading)] if reading else [])
-    reports = [_report(machine, note.text, context) for note in notes if _is_worth_telling(note)]
+    notes = [_note(one.record) for one in over] + ([_reading_note(reading)] if reading else [])
+    reports = [_report(machine, _note(one.record).text, context) for one in over if one.is_news]
     if wanted is None:
         return Decision(None, tuple(notes), tuple(reports))
     compared = _compared(machine, wanted, slots, context)
@@ -144,12 +144,11 @@ def _compared(machine: Placed, wanted: _Wanted, slots: Slots, context: Context) 
 def _after(wanted: _Wanted, slots: Slots) -> Fields:
     after: dict[str, Json] = {"state": wanted.state}
     if wanted.slot is not None and slots.due is not None:
-        after["slot"] = f"{wanted.slot.local:%Y-%m-%d %H:%M} {slots.due.zone}"
-        after["due_at"] = int(wanted.slot.instant.timestamp())
-        after["until"] = int(slots.due.until.timestamp())
+        after["slot"] = slots.due.in_zone(wanted.slot.instant)
+        after["until"] = slots.due.in_zone(slots.due.until)
     if wanted.state == "stopped":
         after["how"] = wanted.stopping.how
-        after["timeout"] = int((wanted.stopping.timeout or _DEFAULT_TIMEOUT).total_seconds())
+        after["timeout"] = f"{int((wanted.stopping.timeout or _DEFAULT_TIMEOUT).total_seconds())}s"
         after["on_timeout"] = wanted.stopping.on_timeout
     return after
 
@@ -167,12 +166,6 @@ def _reading_note(reading: IdleRecord) -> Note:
     text = "busy" if reading.idle_since is None else f"idle for {reading.seen_at - reading.idle_since} s"
     kept: dict[str, Json] = {**vars(reading)}
     return Note(reading.system, SECTION, reading.machine, text, kept)
-
-
-def _is_worth_telling(note: Note) -> bool:
-    """What people want to read in a plan: not that a day is a holiday, nor that a machine is idle."""
-    record = slot_of(note)
-    return record is not None and "in the calendar" not in record.reason
 
 
 def _report(machine: Placed, text: str, context: Context) -> Report:

@@ -106,7 +106,7 @@ class Job:
     def until(self) -> float | None:
         """The end of the slot's window, in seconds since the epoch; None without a slot."""
         until = (self.change.after or {}).get("until")
-        return float(until) if isinstance(until, int) else None
+        return datetime.fromisoformat(until).timestamp() if isinstance(until, str) else None
 
     @property
     def how(self) -> str:
@@ -117,8 +117,7 @@ class Job:
     @property
     def timeout_seconds(self) -> int:
         """How long a guest has to end."""
-        timeout = (self.change.after or {}).get("timeout")
-        return timeout if isinstance(timeout, int) else 300
+        return int(str((self.change.after or {})["timeout"]).removesuffix("s"))
 
     @property
     def forces(self) -> bool:
@@ -147,7 +146,8 @@ def job_of(change: Change) -> Job:
     """The job of a change as proxmox_power plans it."""
     kind, _, vmid = change.object_id.partition("/")
     after = change.after or {}
-    due_at = after.get("due_at")
-    what = "start" if after.get("state") == "running" else "stop"
-    slot = SlotName(change.system, change.key, what, due_at) if isinstance(due_at, int) else None
+    due, what = after.get("slot"), "start" if after.get("state") == "running" else "stop"
+    slot = None
+    if isinstance(due, str):
+        slot = SlotName(change.system, change.key, what, int(datetime.fromisoformat(due).timestamp()))
     return Job(change, "lxc" if kind == "lxc" else "qemu", int(vmid), slot)

@@ -51,6 +51,10 @@ class Due:
         """A slot in words: `stop of office-hours at 20:00 Europe/Paris`."""
         return f"{slot.kind} of {self.name} at {slot.local:%H:%M} {self.zone}"
 
+    def in_zone(self, instant: datetime) -> str:
+        """An instant on the schedule's own clock, with its offset: 2026-11-20T20:00+01:00."""
+        return instant.astimezone(ZoneInfo(self.zone)).isoformat(timespec="minutes")
+
     def told_with_age(self, slot: Slot, now: datetime) -> str:
         """A slot in words, with how long it has been due."""
         return f"{self.told(slot)}, due {span(now - slot.instant)} ago"

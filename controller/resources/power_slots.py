@@ -20,12 +20,20 @@ if TYPE_CHECKING:
     from controller.resources.power_schedules import Due
     from controller.schedule.slots import Slot
 
-__all__ = ["Slots", "state_of"]
+__all__ = ["Over", "Slots", "state_of"]
 
 
 def state_of(slot: Slot) -> str:
     """The state that a slot brings about: running or stopped."""
     return "running" if slot.kind is Kind.START else "stopped"
+
+
+@dataclass(frozen=True)
+class Over:
+    """A slot that is over without having been carried out; `is_news` where people want to hear of it."""
+
+    record: SlotRecord
+    is_news: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,30 +68,29 @@ class Slots:
         """How a slot ended, or what it waits for."""
         return SlotRecord(self._name(slot), state, reason)
 
-    def let_go(self, status: str) -> Iterator[SlotRecord]:
+    def let_go(self, status: str) -> Iterator[Over]:
         """The slots that are over without having been carried out; `status` is the machine's."""
         pending = self.pending
         if self.record is not None and self.record.state.is_open and not self._is_on_record(pending):
             why = "the schedule has it no more" if pending is None else f"overtaken by {self._told(pending)}"
-            yield self._given_up(why)
+            yield Over(self._given_up(why))
         for slot in self._since_record():
             if slot.skipped_by:
                 why = f"{slot.local:%Y-%m-%d} is in the calendar {slot.skipped_by}"
-                yield self.ended(slot, SlotState.SKIPPED, why)
+                yield Over(self.ended(slot, SlotState.SKIPPED, why), is_news=False)
             elif slot != pending:
-                why = "missed: no pass came in its time"
-                yield self.ended(slot, SlotState.SKIPPED, why)
+                yield Over(self.ended(slot, SlotState.SKIPPED, "missed: no pass came in its time"))
         if pending is not None and self.current is None:
-            yield self._missed(pending, status)
+            yield Over(self._missed(pending, status), is_news=self.record is not None)
 
-    def held(self, reason: str) -> Iterator[SlotRecord]:
+    def held(self, reason: str) -> Iterator[Over]:
         """The slots that fell due while the machine was held: each ends."""
         if self.record is not None and self.record.state.is_open:
-            yield SlotRecord(self.record.name, SlotState.HELD, reason)
+            yield Over(SlotRecord(self.record.name, SlotState.HELD, reason))
         first = [self.current] if self.record is None and self.current is not None else []
         for slot in (*first, *self._since_record()):
             if not slot.skipped_by:
-                yield self.ended(slot, SlotState.HELD, reason)
+                yield Over(self.ended(slot, SlotState.HELD, reason))
 
     def _since_record(self) -> list[Slot]:
         if self.due is None or self.record is None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from controller.errors import (
     ControllerError,
+    NotAllowed,
     NotThere,
     OutcomeUnknown,
     Refused,
@@ -123,6 +124,8 @@ class _Shift:
             self._again(job, error.message)
         except TransientError as error:
             self._answered(job, error.message)
+        except NotAllowed as error:  # somebody may give us the right while the window is open
+            job.end(self._desk, Result.FAILED, str(error), SlotState.WAITING)
         except NotThere as error:
             job.end(self._desk, Result.CONFLICT, error.message, SlotState.FAILED)
         except ControllerError as error:

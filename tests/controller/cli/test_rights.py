@@ -38,7 +38,7 @@ ROLES = {
     "StewardSight": "VM.Audit",
     "StewardAccess": "Sys.Audit Sys.Modify User.Modify",
     "StewardRealm": "Realm.AllocateUser",
-    "StewardGuests": "VM.Audit Permissions.Modify",
+    "StewardGuests": "VM.Audit VM.PowerMgmt Permissions.Modify",
 }
 POLICY = """
 realm: {name: acme}

@@ -8,7 +8,6 @@ from lab.proxmox.checks import OnPath
 from lab.proxmox.errors import ApiError, while_locked, wrong_parameters
 from lab.proxmox.formats import split_list
 from lab.proxmox.methods import Call, Method
-from lab.proxmox.privileges import BUILT_IN_ROLES
 from lab.proxmox.schema import boolean, text
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def list_roles(call: Call) -> object:
         {
             "roleid": name,
             "privs": ",".join(sorted(accounts.privileges_of(name) or ())),
-            "special": int(name in BUILT_IN_ROLES),
+            "special": int(name in accounts.catalogue.roles),
         }
         for name in accounts.role_names()
     ]
@@ -84,7 +83,7 @@ def delete_role(call: Call) -> object:
 
 def _refuse_built_in(call: Call, done: str) -> None:
     name = call.params["roleid"]
-    if name in BUILT_IN_ROLES:
+    if name in call.center.accounts.catalogue.roles:
         raise ApiError(f"auto-generated role '{name}' cannot be {done}\n")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lab.proxmox.errors import ApiError
-from lab.proxmox.privileges import BUILT_IN_ROLES
+from lab.proxmox.privileges import NINE, Catalogue
 
 __all__ = ["ROOT", "Accounts", "Entry", "Group", "Pool", "Token", "User", "is_true", "split_token"]
 
@@ -97,16 +97,17 @@ class Accounts:
     roles: dict[str, set[str]] = field(default_factory=dict)
     acl: dict[Entry, int] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
+    catalogue: Catalogue = NINE
 
     def privileges_of(self, role: str) -> frozenset[str] | None:
         """The privileges of a role, or None where there is no such role."""
-        if role in BUILT_IN_ROLES:
-            return BUILT_IN_ROLES[role]
+        if role in self.catalogue.roles:
+            return self.catalogue.roles[role]
         return frozenset(self.roles[role]) if role in self.roles else None
 
     def role_names(self) -> list[str]:
         """Built-in roles, then our own."""
-        return [*BUILT_IN_ROLES, *self.roles]
+        return [*self.catalogue.roles, *self.roles]
 
     def user(self, userid: str) -> User:
         """The user; raises upstream's error where there is none."""

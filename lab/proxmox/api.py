@@ -16,7 +16,7 @@ from lab.proxmox.errors import ApiError, UnansweredError, not_permitted, wrong_p
 from lab.proxmox.methods import Call, Listing, Method, Router
 from lab.proxmox.permissions import Permissions
 from lab.proxmox.schema import Value, verify
-from lab.proxmox.table import METHODS
+from lab.proxmox.table import METHODS, as_of_8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ __all__ = ["UNAUTHORIZED_DELAY_SECONDS", "Answer", "Credentials", "Request", "an
 
 UNAUTHORIZED_DELAY_SECONDS = 3.0
 
-_ROUTER = Router(METHODS)
+_ROUTERS = {"9.2": Router(METHODS), "8.4": Router(as_of_8(METHODS))}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _failed(error: ApiError) -> Answer:
 
 
 def _run(center: Datacenter, request: Request) -> object:
-    found = _ROUTER.find(request.verb, request.path)
+    found = _ROUTERS[center.environment.release].find(request.verb, request.path)
     is_open = found is not None and found[0].open_to == "world"
     who = "" if is_open else _authenticate(center, request)
     if found is None:

@@ -4,6 +4,7 @@ The shape is that of `environment` in the recordings: `nodes` (names, or objects
 `guests` (`vmid type node`, optional `config` text and `running`: running, paused or hung), `storages`
 (names, or objects with `storage content shared nodes`), `ha_managed` (VM IDs), `rrd` (statistics as
 upstream's status daemon sends them) and `backup_files` (storage → file names, with remarks in brackets).
+`release` is the version played, 9.2 where it is not given, or 8.4.
 `live_statistics` makes /cluster/resources follow the guests instead of constant rrd lines; `cluster_name`
 names the cluster; `ha_delay_seconds` is how long the high availability manager takes to carry out a wish (it
 never does where nothing is given, as in the recordings).
@@ -21,7 +22,10 @@ from typing import Any
 
 from lab.errors import SeedError
 
-__all__ = ["Backup", "Environment", "Guest", "Node", "Storage", "read_environment"]
+__all__ = ["RELEASES", "Backup", "Environment", "Guest", "Node", "Storage", "read_environment"]
+
+RELEASES = ("9.2", "8.4")
+"""The versions that can be played."""
 
 _ALL_CONTENT = "backup,images,iso,rootdir,snippets,vztmpl"
 _BACKUP_FILE = re.compile(
@@ -117,6 +121,7 @@ class Environment:
     backups: list[Backup] = field(default_factory=list)
     live_statistics: bool = False
     cluster_name: str = ""
+    release: str = "9.2"
 
 
 def read_environment(raw: Mapping[str, Any]) -> Environment:
@@ -137,9 +142,16 @@ def read_environment(raw: Mapping[str, Any]) -> Environment:
             backups=_backups(raw.get("backup_files", {})),
             live_statistics=bool(raw.get("live_statistics", False)),
             cluster_name=str(raw.get("cluster_name", "")),
+            release=_release(raw.get("release", "9.2")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SeedError(f"not an environment: {error!r}") from error
+
+
+def _release(named: object) -> str:
+    if named not in RELEASES:
+        raise SeedError(f"no release {named!r} can be played: {', '.join(RELEASES)}")
+    return str(named)
 
 
 def _node(entry: str | Mapping[str, Any]) -> Node:

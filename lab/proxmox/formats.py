@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from lab.proxmox.privileges import PRIVILEGES
+from lab.proxmox.privileges import EIGHT, NINE, Catalogue
 
 __all__ = ["FORMATS", "REALM", "TOKEN_NAME", "USER_OR_TOKEN", "Checker", "parse_user_name", "split_list"]
 
@@ -79,8 +79,11 @@ def _storage(text: str) -> str | None:
     return None
 
 
-def _privilege(text: str) -> str | None:
-    return None if text in PRIVILEGES else f"invalid privilege '{text}'\n"
+def _privilege_of(catalogue: Catalogue) -> Checker:
+    def check(text: str) -> str | None:
+        return None if text in catalogue.privileges else f"invalid privilege '{text}'\n"
+
+    return check
 
 
 def _email(text: str) -> str | None:
@@ -108,7 +111,8 @@ FORMATS: Mapping[str, Checker] = {
     "roleid": _pattern(r"[A-Za-z0-9.\-_]+", "role name '{text}' contains invalid characters"),
     "poolid": _pool,
     "realm": _realm,
-    "priv": _privilege,
+    "priv": _privilege_of(NINE),
+    "priv-of-8": _privilege_of(EIGHT),
     "email-opt": _optional_email,
     "vmid": _pattern(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID"),
     "node": _pattern(

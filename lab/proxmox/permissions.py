@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from lab.proxmox.accounts import ROOT, Accounts, Entry, split_token
 from lab.proxmox.errors import not_permitted
 from lab.proxmox.formats import parse_user_name
-from lab.proxmox.privileges import PRIVILEGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,7 +138,7 @@ class Permissions:
 
     def _work_out(self, who: str, path: str) -> dict[str, int]:
         if who == ROOT:
-            return dict.fromkeys(PRIVILEGES, 1)
+            return dict.fromkeys(self._accounts.catalogue.privileges, 1)
         token = split_token(who)
         if token is None:
             return {} if isinstance(parse_user_name(who), str) else self._privileges(who, path)

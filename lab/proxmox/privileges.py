@@ -1,4 +1,7 @@
-"""Privileges and built-in roles of Proxmox VE 9 (pve-access-control 9.1.1, as the recordings list them)."""
+"""Privileges and built-in roles of Proxmox VE 9, as the recordings list them, and of 8.
+
+(pve-access-control 9.1.1; what 8 had instead stands in its debian/changelog.)
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BUILT_IN_ROLES", "PRIVILEGES"]
+__all__ = ["EIGHT", "NINE", "Catalogue"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,32 @@ _AREAS: Mapping[str, _Area] = {
     "Mapping": _Area(admin=("Mapping.Modify",), user=("Mapping.Use",), audit=("Mapping.Audit",)),
 }
 
-PRIVILEGES = frozenset({"Permissions.Modify"}.union(*(area.all() for area in _AREAS.values())))
+_AREAS_OF_8: Mapping[str, _Area] = {
+    **_AREAS,
+    "VM": _Area(
+        admin=_under(
+            "VM",
+            "Config.Disk Config.CPU Config.Memory Config.Network Config.HWType Config.Options Allocate Clone "
+            "Migrate Monitor Snapshot Snapshot.Rollback",
+        ),
+        user=_under("VM", "Config.CDROM Config.Cloudinit Console Backup PowerMgmt"),
+        audit=("VM.Audit",),
+    ),
+}
 
 
-def _built_in() -> dict[str, frozenset[str]]:
+@dataclass(frozen=True)
+class Catalogue:
+    """What one release knows: its privileges, and its own roles with theirs."""
+
+    privileges: frozenset[str]
+    roles: Mapping[str, frozenset[str]]
+
+
+def _catalogue(areas: Mapping[str, _Area]) -> Catalogue:
+    privileges = frozenset({"Permissions.Modify"}.union(*(area.all() for area in areas.values())))
     roles: dict[str, set[str]] = {"NoAccess": set(), "PVEAdmin": set(), "PVEAuditor": set()}
-    for name, area in _AREAS.items():
+    for name, area in areas.items():
         administered = area.admin + area.user + area.audit
         roles[f"PVE{name}Admin"] = set(administered)
         roles["PVEAdmin"].update(administered)
@@ -72,8 +95,9 @@ def _built_in() -> dict[str, frozenset[str]]:
             roles[f"PVE{name}User"] = set(area.user + area.audit)
     roles["PVEAdmin"].discard("Mapping.Modify")
     roles["PVETemplateUser"] = {"VM.Clone", "VM.Audit"}
-    roles["Administrator"] = set(PRIVILEGES)
-    return {name: frozenset(privileges) for name, privileges in roles.items()}
+    roles["Administrator"] = set(privileges)
+    return Catalogue(privileges, {name: frozenset(held) for name, held in roles.items()})
 
 
-BUILT_IN_ROLES: Mapping[str, frozenset[str]] = _built_in()
+NINE = _catalogue(_AREAS)
+EIGHT = _catalogue(_AREAS_OF_8)

@@ -15,9 +15,11 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
+from lab.proxmox.accounts import Accounts
 from lab.proxmox.api import Answer, Credentials, Request, answer
 from lab.proxmox.datacenter import Datacenter
 from lab.proxmox.environment import read_environment
+from lab.proxmox.privileges import EIGHT, NINE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -45,7 +47,9 @@ class _UnreadableError(Exception):
 
 def new_datacenter(environment: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Datacenter:
     """A data centre as the environment describes it, with no accounts but root@pam; raises SeedError."""
-    return Datacenter(read_environment(environment), clock)
+    read = read_environment(environment)
+    accounts = Accounts(catalogue=EIGHT if read.release.startswith("8.") else NINE)
+    return Datacenter(read, clock, accounts=accounts)
 
 
 def application(

@@ -83,7 +83,7 @@ def vm_row(center: Datacenter, guest: Guest) -> dict[str, object]:
     if center.environment.live_statistics:
         # A dead node sends nothing: its guests turn unknown, nameless, and lose their numbers.
         values = _live_vm(center, guest) if center.environment.nodes[guest.node].online else None
-        is_current = True
+        is_current = center.environment.release.startswith("9.")
     if values is not None:
         row |= {
             "uptime": _number(values, 0),

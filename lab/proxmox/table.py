@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from lab.proxmox import (
     access_acl,
     access_groups,
@@ -21,7 +24,12 @@ from lab.proxmox import (
     version,
 )
 
-__all__ = ["METHODS"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lab.proxmox.methods import Method
+
+__all__ = ["METHODS", "as_of_8"]
 
 METHODS = (
     *version.METHODS,
@@ -41,3 +49,17 @@ METHODS = (
     *node_tasks.METHODS,
     *storage.METHODS,
 )
+
+
+def as_of_8(methods: Iterable[Method]) -> tuple[Method, ...]:
+    """The same methods as Proxmox VE 8 has them: they know its privileges."""
+    return tuple(
+        replace(
+            method,
+            schema={
+                name: replace(one, format="priv-of-8") if one.format == "priv" else one
+                for name, one in method.schema.items()
+            },
+        )
+        for method in methods
+    )

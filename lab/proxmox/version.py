@@ -9,14 +9,16 @@ from lab.proxmox.statistics import node_row
 
 __all__ = ["METHODS"]
 
-_VERSION = {"release": "9.2", "repoid": "14a22df35955d97d", "version": "9.2.11"}
+_VERSIONS = {
+    "9.2": {"release": "9.2", "repoid": "14a22df35955d97d", "version": "9.2.11"},
+    "8.4": {"release": "8.4", "repoid": "2a5fa54a8503f96d", "version": "8.4.1"},
+}
 _NODE = text("node")
 
 
 def show_version(call: Call) -> object:
     """The version of the API."""
-    del call
-    return _VERSION
+    return _VERSIONS[call.center.environment.release]
 
 
 def list_nodes(call: Call) -> object:
@@ -35,8 +37,9 @@ def list_nodes(call: Call) -> object:
 def show_node(call: Call) -> object:
     """Load of one node."""
     row = node_row(call.center, call.params["node"], with_numbers=True)
+    version = _VERSIONS[call.center.environment.release]
     return {
-        "pveversion": f"pve-manager/{_VERSION['version']}/{_VERSION['repoid']}",
+        "pveversion": f"pve-manager/{version['version']}/{version['repoid']}",
         "uptime": row.get("uptime", 0),
         "cpu": row.get("cpu", 0),
         "cpuinfo": {"cpus": row.get("maxcpu", 0)},

@@ -551,3 +551,87 @@ def test_tokens_and_expiry_follow_the_policy(world):
     assert keys(world.plan(without))[-1] == "delete tokens/ada!ci"
     world.apply(without)
     assert world.lab.center.accounts.users["ada@sso"].tokens == {}
+
+
+@pytest.mark.parametrize(
+    ("release", "listed", "held"),
+    [
+        ("8.4", "VM.Audit, VM.Monitor", {"VM.Audit", "VM.Monitor"}),
+        ("9.2", "VM.Audit, VM.GuestAgent.Audit", {"VM.Audit", "VM.GuestAgent.Audit"}),
+        ("8.4", "VM.Audit, VM.Monitor, VM.GuestAgent.Audit", {"VM.Audit", "VM.Monitor"}),
+        ("9.2", "VM.Audit, VM.Monitor, VM.GuestAgent.Audit", {"VM.Audit", "VM.GuestAgent.Audit"}),
+    ],
+)
+def test_a_role_has_what_its_version_knows(tmp_path, release, listed, held):
+    text = POLICY.replace("viewer: {proxmox: [VM.Audit]}", f"viewer: {{proxmox: [{listed}]}}")
+    with cluster(tmp_path, environment={**ENVIRONMENT, "release": release}) as world:
+        assert world.apply(text) == {Result.APPLIED}
+        assert world.lab.center.accounts.roles["steward-viewer"] == held
+        again = world.plan(text)
+        assert (keys(again), again.unobserved) == ([], ())
+
+
+@pytest.mark.parametrize(
+    ("release", "privilege", "why"),
+    [
+        ("9.2", "VM.Monitor", '"VM.Monitor" is no privilege of this Proxmox VE 9.2; use VM.GuestAgent.Audit'),
+        (
+            "8.4",
+            "VM.GuestAgent.Audit",
+            '"VM.GuestAgent.Audit" is no privilege of this Proxmox VE 8.4; use VM.Monitor',
+        ),
+        ("8.4", "VM.Replicate", '"VM.Replicate" is no privilege of this Proxmox VE 8.4'),
+    ],
+)
+def test_a_privilege_of_another_version_is_named_with_its_place(tmp_path, release, privilege, why):
+    text = POLICY.replace("viewer: {proxmox: [VM.Audit]}", f"viewer: {{proxmox: [VM.Audit, {privilege}]}}")
+    with cluster(tmp_path, environment={**ENVIRONMENT, "release": release}) as world:
+        plan = world.plan(text)
+        assert not any("viewer" in key for key in keys(plan))
+        (gap,) = plan.unobserved
+        assert f"policy.yaml:4:32: {why}" in gap.why
+        assert Result.FAILED not in world.apply(text)
+
+
+def test_a_plan_of_a_large_cluster_takes_ten_requests_at_most(tmp_path):
+    people, guests = range(500), range(1000)
+    text = "".join(
+        [
+            "version: 1\nowner: prod\nroles: {viewer: {proxmox: [VM.Audit]}}\nusers:\n",
+            *(f"  u{n}: {{}}\n" for n in people),
+            "teams:\n",
+            *(f"  t{n}: {{members: [u{n}, u{n + 1}]}}\n" for n in range(20)),
+            "machines:\n",
+            *(
+                f"  g{n}: {{vmid: {1000 + n}, assigned: {{users: {{u{n % 500}: viewer}}, "
+                f"teams: {{t{n % 20}: viewer}}}}}}\n"
+                for n in guests
+            ),
+        ]
+    )
+    environment = {
+        **ENVIRONMENT,
+        "guests": [
+            {"vmid": 1000 + n, "type": "qemu", "node": f"pve{n % 3 + 1}", "config": f"name: g{n}\n"}
+            for n in guests
+        ],
+    }
+
+    def populate(center: Any) -> None:
+        accounts, mark = center.accounts, "steward.owner=prod"
+        accounts.roles["steward-viewer"] = {"VM.Audit"}
+        accounts.users |= {f"u{n}@sso": User(comment=mark) for n in people}
+        accounts.groups |= {f"steward-t{n}": Group(mark, {f"u{n}@sso", f"u{n + 1}@sso"}) for n in range(20)}
+        for n in guests:
+            path = f"/vms/{1000 + n}"
+            accounts.acl[Entry(path, "user", f"u{n % 500}@sso", "steward-viewer")] = 1
+            accounts.acl[Entry(path, "group", f"steward-t{n % 20}", "steward-viewer")] = 1
+        accounts.settle()
+
+    with cluster(tmp_path, environment=environment, populate=populate) as world:
+        assert len(world.lab.center.accounts.acl) == 2001
+        plan = world.plan(text)
+        assert (keys(plan), plan.unobserved) == ([], ())
+        asked = world.lab.center.requests
+        assert sum(asked.values()) <= 10, asked
+        assert max(asked.values()) == 1

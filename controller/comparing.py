@@ -31,8 +31,8 @@ _SETTINGS: Final = ("owner", "modes", "ignore", "unlisted", "rules", "limits", "
 _WHOLE: Final = ("realm", "alerting")
 """Sections that are one thing, not a map of things."""
 
-_LEFT_ALONE: Final = frozenset(("realm", "clients", "pools"))
-"""Sections in which a field that is not given is left as the system has it."""
+_LEFT_ALONE: Final = frozenset(("realm", "clients"))
+"""Sections in which any field that is not given is left as the system has it; elsewhere texts are."""
 
 _ORDERED: Final = frozenset(("alerting", "ignore"))
 """Lists whose order counts: the first that fits wins."""
@@ -213,9 +213,7 @@ def _move_members(policy: Policy, section: str, things: Mapping[str, Value]) -> 
 def _plain(value: object, section: str) -> Value:
     """A typed value as JSON has it: lists sorted where their order says nothing, durations as text."""
     if isinstance(value, Section):
-        names = value.model_fields_set if section in _LEFT_ALONE else type(value).model_fields
-        listed = [name for name in type(value).model_fields if name in names]
-        return {name: _plain(getattr(value, name), section) for name in listed}
+        return {name: _plain(getattr(value, name), section) for name in _taking_effect(value, section)}
     if isinstance(value, dict):
         return {key: _plain(item, section) for key, item in value.items()}
     if isinstance(value, tuple):
@@ -224,6 +222,17 @@ def _plain(value: object, section: str) -> Value:
     if isinstance(value, timedelta):
         return _duration(value)
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _taking_effect(value: Section, section: str) -> list[str]:
+    """The fields of an entry that say something: not those that are left as the system has them."""
+    given = value.model_fields_set
+    leaves_alone = section in _LEFT_ALONE
+    return [
+        name
+        for name in type(value).model_fields
+        if name in given or name == "adopt" or not (leaves_alone or getattr(value, name) == "")
+    ]
 
 
 def _duration(value: timedelta) -> str:

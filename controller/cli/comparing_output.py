@@ -144,8 +144,10 @@ def _items(value: Value) -> list[Value] | None:
 
 def _text(value: Value, *, is_inner: bool = False) -> str:
     """A value in a line; what is not given inside of a map is left out."""
-    if value is None or value == "":
+    if value is None:
         return "not given"
+    if value == "":
+        return "empty"
     if isinstance(value, dict):
         given = {key: item for key, item in value.items() if item not in (None, "", [], {})}
         text = " ".join(f"{key}={_text(item, is_inner=True)}" for key, item in given.items()) or "nothing"

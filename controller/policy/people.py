@@ -84,13 +84,13 @@ class User(Section):
     """A person's account."""
 
     email: Email = Field(default="", examples=["jo@example.org"])
-    """Unique over the policy; kept in lower case."""
+    """Unique over the policy; kept in lower case; left as it is where it is not given."""
     email_verified: bool | None = None
     """Left as it is where it is not given."""
     first_name: PersonName = ""
-    """Left out of the policy, it is empty."""
+    """Left as it is where it is not given."""
     last_name: PersonName = ""
-    """Left out of the policy, it is empty."""
+    """Left as it is where it is not given."""
     roles: tuple[RoleName, ...] = ()
     """Roles that the person has everywhere."""
     teams: tuple[Name, ...] = ()

@@ -40,6 +40,7 @@ SAME = {
         "{email: jo@example.org}", "{email: jo@example.org, teams: [research]}"
     ),
     "the same length of time": BASE.replace("30m", "1800s"),
+    "a switch written out": BASE.replace("{roles: [power]}", "{roles: [power], invite: false}"),
     "an address in capitals": BASE.replace("jo@example.org", "Jo@Example.ORG"),
 }
 
@@ -69,6 +70,10 @@ CHANGED = {
     "a field that is no longer given is left alone": (
         (", sessions: {idle: 30m}", ""),
         ["changed realm  sessions: {'idle': '30m'} -> None @1"],
+    ),
+    "a text that is cleared, not left alone": (
+        ("viewer: {proxmox", "viewer: {description: '', proxmox"),
+        ["changed roles viewer description: None ->  @3"],
     ),
     "a role through a team": (
         ("members: [jo], roles: [viewer]", "members: [jo], roles: [power]"),

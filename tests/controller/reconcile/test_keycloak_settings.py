@@ -3,121 +3,28 @@
 from __future__ import annotations
 
 import json
-import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
-from controller.app import Controller
-from controller.clients.keycloak_connection import KeycloakAccess
-from controller.clients.keycloak_writer import KeycloakWriter
-from controller.config import Configuration
 from controller.keycloak_values import KeycloakRealm, RolePatch
 from controller.plan.change import Result
-from tests.controller.stage import policy_of
+from controller.reconcile.passes import Braked
+from tests.contract.test_keycloak_rights import service_account
+from tests.controller.place import Place, placed
+from tests.controller.stage import policy_of, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from controller.plan.change import Change, Outcome
-    from controller.policy.model import Policy
-    from controller.reconcile.passes import Planned
     from lab.keycloak.real import RunningKeycloak
-
-
-@dataclass
-class Place:
-    """A realm of one Keycloak, and a controller's configuration for it."""
-
-    server: RunningKeycloak
-    realm: str
-    folder: Path
-    writer: KeycloakWriter
-
-    def controller(self) -> Controller:
-        return Controller(Configuration.load(self.folder / "controller.yaml", {}))
-
-    def plan(self, policy: Policy) -> Planned:
-        with self.controller() as controller:
-            return controller.plan(policy)
-
-    def apply(self, policy: Policy) -> list[Outcome]:
-        with self.controller() as controller, controller.lease("test") as lease:
-            planned = controller.plan(policy)
-            assert planned.plan.unobserved == ()
-            return controller.apply(planned, actor="test", term=lease.term)
-
-    def settle(self, policy: Policy) -> None:
-        """Apply, and require that everything was done and nothing is left to do."""
-        outcomes = self.apply(policy)
-        assert [str(one.reason) for one in outcomes if one.result is not Result.APPLIED] == []
-        assert [change.label for change in self.plan(policy).plan.changes] == []
-
-    def changes(self, policy: Policy) -> dict[str, Change]:
-        return {f"{one.section}/{one.key}": one for one in self.plan(policy).plan.changes}
-
-    def get(self, path: str) -> Any:
-        return self._call("GET", path)
-
-    def put(self, path: str, body: Any) -> None:
-        self._call("PUT", path, body)
-
-    def post(self, path: str, body: Any) -> None:
-        self._call("POST", path, body)
-
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        token = self.writer._connection._valid_token()
-        answer = requests.request(
-            method,
-            f"{self.server.url}/admin/realms/{self.realm}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-            verify=str(self.server.ca_file),
-            timeout=30,
-        )
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
-
-    def policy(self, realm: str = "", more: str = "") -> Policy:
-        return policy_of(
-            f"realm:\n  name: {self.realm}\n{realm}\n{more}\n".replace("SECRETS", str(self.folder))
-        )
-
-    def events(self) -> list[str]:
-        return [
-            f"{one.operation} {one.resource_path}"
-            for one in self.writer.admin_events()
-            if one.operation != "ACTION"
-        ]
 
 
 @pytest.fixture
 def place(keycloak: RunningKeycloak, tmp_path: Path) -> Iterator[Place]:
-    realm = f"s-{secrets.token_hex(5)}"
-    (tmp_path / "password").write_text(keycloak.password)
-    for name in ("mail.secret", "idp.secret", "client.secret"):
-        (tmp_path / name).write_text(f"value of {name}\n")
-    settings = {
-        "instance": "stage",
-        "owners": ["prod"],
-        "data": "state",
-        "keycloak": {
-            "url": keycloak.url,
-            "username": keycloak.username,
-            "password_file": "password",
-            "ca_file": str(keycloak.ca_file),
-        },
-        "secrets": [{"files": ".", "destinations": ["mail", "identity_providers", "clients"]}],
-    }
-    (tmp_path / "controller.yaml").write_text(json.dumps(settings))
-    access = KeycloakAccess(
-        url=keycloak.url, username=keycloak.username, password=keycloak.password, ca_file=keycloak.ca_file
-    )
-    with KeycloakWriter(access, realm) as writer:
-        yield Place(keycloak, realm, tmp_path, writer)
+    with placed(keycloak, tmp_path) as place:
+        yield place
 
 
 @pytest.fixture
@@ -472,3 +379,45 @@ def test_a_secret_from_elsewhere_is_refused_and_the_rest_is_done(there: Place):
 def test_a_required_action_that_the_server_does_not_know_is_said(there: Place):
     (outcome,) = there.apply(there.policy("  required_actions: {no-such-thing: enabled}"))
     assert (outcome.result, "no required action no-such-thing" in outcome.reason) == (Result.CONFLICT, True)
+
+
+def test_the_client_that_we_log_in_with_is_held_by_a_brake(there: Place):
+    rights = ("realm-admin",)
+    service_account(there.server, there.writer, "steward", rights)
+    settings = json.loads((there.folder / "controller.yaml").read_text())
+    (there.folder / "own.secret").write_text("steward")
+    settings["keycloak"] = {
+        "url": there.server.url,
+        "auth_realm": there.realm,
+        "client_id": "steward",
+        "client_secret_file": "own.secret",
+        "ca_file": str(there.server.ca_file),
+    }
+    (there.folder / "controller.yaml").write_text(json.dumps(settings))
+    policy = there.policy("", "clients: {steward: {redirect: ['https://x/*'], adopt: true}, other: {}}")
+    planned = there.plan(policy)
+    assert {(one.rule, change.key) for one in planned.refusals for change in one.changes} == {
+        ("ourselves", "steward")
+    }
+    before = there.get("/clients?clientId=steward")
+    with pytest.raises(Braked):
+        there.apply(policy)
+    assert there.get("/clients?clientId=steward") == before
+
+
+def test_reading_takes_as_many_requests_for_many_as_for_few(tmp_path: Path):
+    counted = []
+    for number in (3, 300):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with staged(folder) as stage:
+            names = [f"n{i}" for i in range(number)]
+            text = "realm:\n  name: acme\n  sessions: {idle: 40m}\n  identity_providers:\n"
+            text += "".join(f"    {name}: {{type: github, client_id: x}}\n" for name in names)
+            text += "clients:\n" + "".join(f"  {name}: {{redirect: ['https://x/*']}}\n" for name in names)
+            assert {one.result for one in stage.apply(policy_of(text))} == {Result.APPLIED}
+            stage.requests.clear()
+            assert stage.plan(policy_of(text)).plan.is_empty
+            counted.append(dict(stage.requests))
+    assert counted[0] == counted[1]
+    assert sum(counted[0].values()) < 40

@@ -146,7 +146,14 @@ def _noteworthy(policy: Policy, path: tuple[str, ...], value: Value) -> Value:
         return value
     entry = getattr(policy, path[0])
     typed = entry[path[1]] if len(path) > 1 else entry
-    return {name: item for name, item in value.items() if item != _default(typed, name, path[0])}
+    return {name: _filled(item) for name, item in value.items() if item != _default(typed, name, path[0])}
+
+
+def _filled(value: Value) -> Value:
+    """A value without what is empty in it."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _filled(item) for name, item in value.items() if item not in (None, [], {})}
 
 
 def _default(typed: object, name: str, section: str) -> Value:

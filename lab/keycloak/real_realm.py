@@ -21,8 +21,9 @@ from lab.keycloak.defaults import REALM_SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lab.keycloak.model import Client, Realm, Role, User
+    from lab.keycloak.model import Realm
     from lab.keycloak.real import RunningKeycloak
+    from lab.keycloak.things import Client, Role, User
 
 __all__ = ["create_realm", "representation"]
 

@@ -1,39 +1,110 @@
-"""The admin calls on a realm as a whole: settings, user profile, bulk import, recorded writes."""
+"""The admin calls on realms: what they are made with, and how their settings are altered.
+
+PUT alters what it names: attributes given replace all but those that every realm has, the settings of the
+mail server are replaced as a whole but for a masked password.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.keycloak.answers import Refusal, event_answer, realm_answer
-from lab.keycloak.model import User
-from lab.keycloak.users import DEFAULT_PAGE, declared
+from lab.keycloak.answers import MASK, Refusal, realm_answer
+from lab.keycloak.defaults import REALM_ATTRIBUTES
+from lab.keycloak.mails import NO_SENDER
+from lab.keycloak.model import REUSABLE_OTP
+from lab.keycloak.password_policy import check_policy
+from lab.keycloak.representations import REALM
+from lab.keycloak.shapes import server_error, shaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lab.keycloak.call import Call
+    from lab.keycloak.model import Keycloak, Realm
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "create"]
 
 Json = dict[str, Any]
-_READ_ONLY = frozenset({"id", "realm", "defaultRole", "attributes"})
+_APART = frozenset(
+    {"id", "realm", "defaultRole", "attributes", "clientProfiles", "clientPolicies"}
+    | {name for name, kind in REALM.fields.items() if kind in {"list", "map"}}
+)
+_NO_OTP_POLICY = {
+    "otpPolicyType": "",
+    "otpPolicyAlgorithm": "",
+    "otpPolicyInitialCounter": 0,
+    "otpPolicyDigits": 0,
+    "otpPolicyLookAheadWindow": 0,
+    "otpPolicyPeriod": 0,
+    "otpPolicyCodeReusable": False,
+}
+_SOME_OTP_APPS = ("totpAppFreeOTPName", "totpAppGoogleName")
+_OTP_APPS = {
+    ("totp", "HmacSHA1", 6, 30): (
+        "totpAppFreeOTPName",
+        "totpAppGoogleName",
+        "totpAppMicrosoftAuthenticatorName",
+    )
+}
+_FLOWS = (
+    "browserFlow",
+    "registrationFlow",
+    "directGrantFlow",
+    "resetCredentialsFlow",
+    "clientAuthenticationFlow",
+    "dockerAuthenticationFlow",
+    "firstBrokerLoginFlow",
+)
+_NOT_NEGATIVE = {"failureFactor": "Failure factor may not be a negative value"}
+
+
+def create(keycloak: Keycloak, body: Any, text: str) -> Realm:
+    """POST realms. Raises `Refusal`."""
+    if body is None:
+        raise server_error()
+    try:
+        given = shaped(REALM, body, text)
+    except Refusal as refusal:
+        raise Refusal(400, errorMessage="unable to read contents from stream") from refusal
+    name = given.get("realm", "")
+    if not name:
+        raise Refusal(400, errorMessage="Realm name cannot be empty")
+    if "/" in name:
+        raise Refusal(400, error="Character '/' not allowed.")
+    if name in keycloak.realms:
+        raise Refusal(409, errorMessage=f"Realm {name} already exists")
+    check_policy(given.get("passwordPolicy", ""))
+    realm = keycloak.create_realm(name, {})
+    attributes = realm.attributes | given.pop("attributes", {})
+    _alter(realm, given)
+    realm.attributes |= attributes
+    return realm
 
 
 def get_realm(call: Call) -> Json:
     """GET the realm: whole for those who may view it, little for others with any right."""
     if not call.rights:
         raise Refusal(403, error="HTTP 403 Forbidden")
-    return realm_answer(call.realm, whole=not call.rights.isdisjoint({"view-realm", "manage-realm"}))
+    return realm_answer(call.realm, call.rights)
 
 
 def update_realm(call: Call) -> None:
-    """PUT the realm: settings not given stay, attributes given replace all of them."""
+    """PUT the realm: settings not given stay."""
     call.require("manage-realm")
-    given = {name: value for name, value in call.body.items() if value is not None}
-    call.realm.settings |= {name: value for name, value in given.items() if name not in _READ_ONLY}
-    if "attributes" in given:
-        call.realm.attributes = dict(given["attributes"])
-    call.record("UPDATE", "REALM", "")
+    realm, given = call.realm, call.given(REALM)
+    for name, complaint in _NOT_NEGATIVE.items():
+        if given.get(name, 0) < 0:
+            raise Refusal(400, errorMessage=complaint)
+    if any(name in given and given[name] not in realm.flows for name in _FLOWS):
+        raise Refusal(500, errorMessage="Failed to update realm")
+    name = given.get("realm", realm.name)
+    if name != realm.name and name in call.keycloak.realms:
+        raise Refusal(409, errorMessage="Realm with same name exists")
+    check_policy(given.get("passwordPolicy", ""))
+    if given.get("smtpServer") and not given["smtpServer"].get("from"):
+        raise Refusal(400, errorMessage=NO_SENDER.format("null"))
+    _alter(realm, given)
+    call.record("UPDATE", "REALM", None, of=call.body)
+    if name != realm.name:
+        call.keycloak.rename_realm(realm, name)
 
 
 def delete_realm(call: Call) -> None:
@@ -44,100 +115,39 @@ def delete_realm(call: Call) -> None:
     call.keycloak.delete_realm(call.realm)
 
 
-def get_profile(call: Call) -> Json:
-    """GET users/profile."""
-    call.require("view-realm", "manage-realm", "view-users", "manage-users", "query-users")
-    return call.realm.profile
+def _alter(realm: Realm, given: Json) -> None:
+    if "attributes" in given:
+        realm.attributes = {**REALM_ATTRIBUTES, **given["attributes"]}
+    settings = {name: value for name, value in given.items() if name not in _APART}
+    settings = _one_time_passwords(realm, settings)
+    if "smtpServer" in settings:
+        settings["smtpServer"] = _mail_server(realm, settings["smtpServer"])
+    if "passwordPolicy" in settings:
+        settings["passwordPolicy"] = settings["passwordPolicy"].strip()
+    if "supportedLocales" in settings:
+        settings["supportedLocales"] = sorted(settings["supportedLocales"])
+    realm.settings |= settings
 
 
-def put_profile(call: Call) -> Json:
-    """PUT users/profile: replaced as a whole."""
-    call.require("manage-realm")
-    call.realm.profile = dict(call.body)
-    call.record("UPDATE", "USER_PROFILE", "users/profile")
-    return call.realm.profile
+def _one_time_passwords(realm: Realm, settings: Json) -> Json:
+    """Only where the type is given are they altered, and then all of them: what is missing is nothing."""
+    others = {name: value for name, value in settings.items() if not name.startswith("otp")}
+    if "otpPolicyType" not in settings:
+        return others
+    policy = {name: settings.get(name, nothing) for name, nothing in _NO_OTP_POLICY.items()}
+    realm.attributes[REUSABLE_OTP] = str(policy["otpPolicyCodeReusable"]).lower()
+    shape = tuple(policy[f"otpPolicy{part}"] for part in ("Type", "Algorithm", "Digits", "Period"))
+    policy["otpSupportedApplications"] = [*_OTP_APPS.get(shape, _SOME_OTP_APPS)]
+    return others | policy
 
 
-def partial_import(call: Call) -> Json:
-    """POST partialImport of users: all or none.
-
-    Unlike POST users it checks neither length nor e-mail, gives no default role, and makes up roles that do
-    not exist. A doubled e-mail is told as a doubled user name.
-    """
-    call.require("manage-realm")
-    policy = call.body.get("ifResourceExists", "FAIL")
-    if policy == "OVERWRITE":
-        raise Refusal(501, error="the lab does not overwrite users: nobody should")
-    new = [_imported(call, body) for body in call.body.get("users") or ()]
-    fresh: list[tuple[str, User]] = []
-    results: list[Json] = []
-    for given, user in new:
-        at = call.realm.names.get(user.username) or call.realm.emails.get(user.email or "")
-        if at is None:
-            fresh.append((given, user))
-        elif policy == "SKIP":
-            results.append(_result("SKIPPED", given, at))
-        else:
-            raise Refusal(409, errorMessage=f"User with user name {given} already exists.")
-    names = [user.username for _, user in fresh]
-    emails = [user.email for _, user in fresh if user.email]
-    if len(set(names)) < len(names) or len(set(emails)) < len(emails):
-        raise Refusal(409, errorMessage="Duplicate resource error")
-    by_name = {str(body.get("username")): body for body in call.body.get("users") or ()}
-    for given, user in fresh:
-        _give_roles(call, user, by_name[given].get("realmRoles") or ())
-        call.realm.add_user(user)
-        call.record("CREATE", "REALM", f"users/{user.id}")
-        results.append(_result("ADDED", given, user.id))
-    skipped = len(results) - len(fresh)
-    return {"overwritten": 0, "added": len(fresh), "skipped": skipped, "results": results}
-
-
-def admin_events(call: Call) -> list[Json]:
-    """GET admin-events, the latest first."""
-    call.require("view-events", "manage-events")
-    events = call.paged(call.realm.events, DEFAULT_PAGE)
-    return [event_answer(event, call.keycloak, call.realm) for event in events]
-
-
-def clear_admin_events(call: Call) -> None:
-    """DELETE admin-events."""
-    call.require("manage-events")
-    call.realm.events.clear()
-
-
-def _imported(call: Call, body: Json) -> tuple[str, User]:
-    given = body.get("username")
-    if not given:
-        description = "For more on this error consult the server log."
-        raise Refusal(500, error="unknown_error", error_description=description)
-    email = str(body.get("email") or "").lower() or None
-    user = User(call.keycloak.new_id(), str(given).lower(), call.keycloak.now_ms(), email)
-    user.first_name, user.last_name = body.get("firstName"), body.get("lastName")
-    user.enabled = bool(body.get("enabled", False))
-    user.email_verified = bool(body.get("emailVerified", False))
-    user.attributes = declared(call.realm, body.get("attributes"))
-    user.required_actions = list(body.get("requiredActions") or ())
-    return str(given), user
-
-
-def _give_roles(call: Call, user: User, names: Iterable[str]) -> None:
-    for name in names:
-        role = call.realm.roles.get(name) or call.keycloak.new_role(call.realm, name)
-        user.roles.add(role.id)
-
-
-def _result(action: str, name: str, user_id: str) -> Json:
-    return {"action": action, "resourceType": "USER", "resourceName": name, "id": user_id}
+def _mail_server(realm: Realm, given: dict[str, str]) -> dict[str, str]:
+    held = realm.settings["smtpServer"].get("password", MASK)
+    return given | ({"password": held} if given.get("password") == MASK else {})
 
 
 ROUTES = (
     ("GET", "", get_realm),
     ("PUT", "", update_realm),
     ("DELETE", "", delete_realm),
-    ("GET", "/users/profile", get_profile),
-    ("PUT", "/users/profile", put_profile),
-    ("POST", "/partialImport", partial_import),
-    ("GET", "/admin-events", admin_events),
-    ("DELETE", "/admin-events", clear_admin_events),
 )

@@ -1,25 +1,31 @@
-"""The admin calls on realm roles, and the one on a client's roles that tells who may do what."""
+"""The admin calls on realm roles."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.keycloak.answers import Created, Refusal, client_answer, role_answer, user_answer
-from lab.keycloak.users import DEFAULT_PAGE
+from lab.keycloak.answers import Created, Refusal, role_answer, user_answer
+from lab.keycloak.call import DEFAULT_PAGE
+from lab.keycloak.representations import ROLE
+from lab.keycloak.shapes import not_json, server_error
 
 if TYPE_CHECKING:
     from lab.keycloak.call import Call
-    from lab.keycloak.model import Client, Role
+    from lab.keycloak.things import Role
 
 __all__ = ["ROUTES"]
 
 Json = dict[str, Any]
+_SEERS = ("view-realm", "manage-realm")
+_LONGEST_NAME = 255
 
 
 def list_roles(call: Call) -> list[Json]:
     """GET roles: all of them where no `max` is given."""
-    call.require("view-realm", "manage-realm")
+    call.require(*_SEERS, "manage-identity-providers")
     roles = sorted(call.realm.roles.values(), key=lambda role: role.name)
+    if call.query.get("search"):
+        roles = [role for role in roles if call.query["search"].lower() in role.name.lower()]
     brief = call.is_asked("briefRepresentation", default=True)
     return [role_answer(role, brief=brief) for role in call.paged(roles, None)]
 
@@ -27,20 +33,20 @@ def list_roles(call: Call) -> list[Json]:
 def create_role(call: Call) -> Created:
     """POST roles."""
     call.require("manage-realm")
-    name = str(call.body.get("name") or "")
-    if not name:
-        raise Refusal(400, error="role has no name")
+    name, body = _name(call), call.given(ROLE)
     if name in call.realm.roles:
         raise Refusal(409, errorMessage=f"Role with name {name} already exists")
-    role = call.keycloak.new_role(call.realm, name, str(call.body.get("description") or ""))
-    role.attributes = dict(call.body.get("attributes") or {})
-    call.record("CREATE", "REALM_ROLE", f"roles/{name}")
+    if len(name) > _LONGEST_NAME:
+        raise server_error()
+    role = call.keycloak.new_role(call.realm, name, body.get("description", ""))
+    role.attributes = body.get("attributes", {})
+    call.record("CREATE", "REALM_ROLE", f"roles/{name}", of={"id": role.id, **call.body, "composite": False})
     return Created(f"roles/{name}")
 
 
 def get_role(call: Call) -> Json:
     """GET roles/{name} and roles-by-id/{id}."""
-    call.require("view-realm", "manage-realm")
+    call.require(*_SEERS)
     return role_answer(call.role(), brief=False)
 
 
@@ -48,17 +54,15 @@ def update_role(call: Call) -> None:
     """PUT roles/{name} and roles-by-id/{id}: the description is replaced, attributes where they are given."""
     call.require("manage-realm")
     role, realm = call.role(), call.realm
-    name = str(call.body.get("name") or "")
-    if not name:
-        raise Refusal(400, error="role has no name")
+    name, body = _name(call), call.given(ROLE)
     if realm.roles.get(name, role) is not role:
         raise Refusal(409, error="conflict", error_description="Duplicate resource error")
     del realm.roles[role.name]
-    role.name, role.description = name, str(call.body.get("description") or "")
+    role.name, role.description = name, body.get("description", "")
     realm.roles[name] = role
-    if call.body.get("attributes") is not None:
-        role.attributes = dict(call.body["attributes"])
-    call.record("UPDATE", "REALM_ROLE", _path(call, role))
+    if "attributes" in body:
+        role.attributes = body["attributes"]
+    call.record("UPDATE", "REALM_ROLE", _path(call, role), of=call.body)
 
 
 def delete_role(call: Call) -> None:
@@ -74,15 +78,15 @@ def delete_role(call: Call) -> None:
 
 def members(call: Call) -> list[Json]:
     """GET roles/{name}/users: those who have it directly, by name; service accounts are among them."""
-    call.require("view-realm", "manage-realm")
+    call.require(*_SEERS)
     return _holders(call, call.role())
 
 
 def composites(call: Call) -> list[Json]:
     """GET …/composites."""
-    call.require("view-realm", "manage-realm")
-    known = call.realm.all_roles()
-    return [role_answer(known[one]) for one in sorted(call.role().composites) if one in known]
+    call.require(*_SEERS)
+    known = call.realm.roles_by_id
+    return [role_answer(known[one]) for one in sorted(call.role().composites)]
 
 
 def realm_composites(call: Call) -> list[Json]:
@@ -95,7 +99,7 @@ def add_composites(call: Call) -> None:
     call.require("manage-realm")
     role = call.role()
     role.composites |= _ids(call)
-    call.record("CREATE", "REALM_ROLE", f"{_path(call, role)}/composites")
+    call.record("CREATE", "REALM_ROLE", f"{_path(call, role)}/composites", of=call.body)
 
 
 def remove_composites(call: Call) -> None:
@@ -103,85 +107,38 @@ def remove_composites(call: Call) -> None:
     call.require("manage-realm")
     role = call.role()
     role.composites -= _ids(call)
-    call.record("DELETE", "REALM_ROLE", f"{_path(call, role)}/composites")
-
-
-def list_clients(call: Call) -> list[Json]:
-    """GET clients, by `clientId` where given."""
-    call.require("view-clients", "manage-clients", "query-clients")
-    wanted = call.query.get("clientId")
-    clients = sorted(call.realm.clients.values(), key=lambda one: one.client_id)
-    found = [one for one in clients if wanted in {None, one.client_id}]
-    return [client_answer(one) for one in call.paged(found, None)]
-
-
-def create_client(call: Call) -> Created:
-    """POST clients, with its service account where one is wanted."""
-    call.require("manage-clients", "create-client")
-    name = str(call.body.get("clientId") or "")
-    if call.realm.client_named(name) is not None:
-        raise Refusal(409, errorMessage=f"Client {name} already exists")
-    secret = "" if call.body.get("publicClient") else str(call.body.get("secret") or call.keycloak.new_id())
-    client = call.keycloak.new_client(call.realm, name, secret=secret)
-    if call.body.get("serviceAccountsEnabled"):
-        call.keycloak.new_service_account(call.realm, client)
-    call.record("CREATE", "CLIENT", f"clients/{client.id}")
-    return Created(f"clients/{client.id}")
-
-
-def client_roles(call: Call) -> list[Json]:
-    """GET clients/{id}/roles."""
-    call.require("view-clients", "manage-clients")
-    roles = sorted(_client(call).roles.values(), key=lambda role: role.name)
-    return [role_answer(role) for role in call.paged(roles, None)]
-
-
-def client_role(call: Call) -> Json:
-    """GET clients/{id}/roles/{name}."""
-    call.require("view-clients", "manage-clients")
-    return role_answer(_client_role(call), brief=False)
-
-
-def client_role_members(call: Call) -> list[Json]:
-    """GET clients/{id}/roles/{name}/users."""
-    call.require("view-clients", "manage-clients")
-    return _holders(call, _client_role(call))
+    call.record("DELETE", "REALM_ROLE", f"{_path(call, role)}/composites", of=call.body)
 
 
 def _holders(call: Call, role: Role) -> list[Json]:
     realm = call.realm
-    users = (realm.users[realm.names[name]] for name in sorted(realm.names))
-    holders = [user for user in users if role.id in user.roles]
+    found = (user for user in realm.users.values() if role.id in user.roles)
+    holders = sorted(found, key=lambda user: user.username)
     brief = call.is_asked("briefRepresentation")
-    return [user_answer(user, brief=brief) for user in call.paged(holders, DEFAULT_PAGE)]
-
-
-def _client(call: Call) -> Client:
-    found = call.realm.clients.get(call.names["client"])
-    if found is None:
-        raise Refusal(404, error="Could not find client")
-    return found
-
-
-def _client_role(call: Call) -> Role:
-    found = _client(call).roles.get(call.names["client_role"])
-    if found is None:
-        raise Refusal(404, error="Could not find role")
-    return found
+    return [user_answer(user, realm, brief=brief) for user in call.paged(holders, DEFAULT_PAGE)]
 
 
 def _ids(call: Call) -> set[str]:
+    if not isinstance(call.body, list):
+        raise not_json()
     ids = {str(wanted.get("id")) for wanted in call.body}
-    if not ids <= set(call.realm.all_roles()):
+    if not ids <= call.realm.roles_by_id.keys():
         raise Refusal(404, error="Could not find composite role")
     return ids
+
+
+def _name(call: Call) -> str:
+    name = str(call.given(ROLE).get("name", ""))
+    if not name:
+        raise Refusal(400, error="role has no name")
+    return name
 
 
 def _path(call: Call, role: Role) -> str:
     return f"roles/{role.name}" if "role" in call.names else f"roles-by-id/{role.id}"
 
 
-_NAME, _ID, _CLIENT = "/roles/{role}", "/roles-by-id/{role_id}", "/clients/{client}"
+_NAME, _ID = "/roles/{role}", "/roles-by-id/{role_id}"
 ROUTES = (
     ("GET", "/roles", list_roles),
     ("POST", "/roles", create_role),
@@ -199,9 +156,4 @@ ROUTES = (
             ("DELETE", "/composites", remove_composites),
         )
     ),
-    ("GET", "/clients", list_clients),
-    ("POST", "/clients", create_client),
-    ("GET", f"{_CLIENT}/roles", client_roles),
-    ("GET", f"{_CLIENT}/roles/{{client_role}}", client_role),
-    ("GET", f"{_CLIENT}/roles/{{client_role}}/users", client_role_members),
 )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lab.errors import SeedError
 
 if TYPE_CHECKING:
-    from lab.keycloak.model import Keycloak, Realm, User
+    from lab.keycloak.model import Keycloak, Realm
+    from lab.keycloak.things import User
 
 __all__ = ["LOOK_CLIENT", "ODD", "STEWARD_CLIENT", "organisation"]
 
@@ -39,8 +40,14 @@ _LAST = (
     "abel", "baker", "costa", "dumas", "evers", "faber", "garcia", "hansen", "ivanov", "jansen",
     "keller", "lopez", "martin", "novak", "olsen",
 )  # fmt: skip
-_STEWARD_RIGHTS = {"manage-realm", "manage-users", "view-realm", "view-users", "view-events", "view-clients"}
-_LOOK_RIGHTS = {"view-realm", "view-users", "view-clients"}
+_LOOK_RIGHTS = {"view-realm", "view-users", "view-clients", "view-identity-providers", "view-events"}
+_STEWARD_RIGHTS = {
+    *_LOOK_RIGHTS,
+    "manage-realm",
+    "manage-users",
+    "manage-clients",
+    "manage-identity-providers",
+}
 _FIRST_DAY_MS = 1_546_300_800_000
 _DAY_MS = 86_400_000
 _DISABLED_EVERY, _OTP_EVERY, _OPERATOR_EVERY = 17, 3, 9

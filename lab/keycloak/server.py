@@ -1,8 +1,8 @@
 """The simulated Keycloak as an aiohttp application.
 
-Beside Keycloak's own addresses it answers under /lab: GET /lab/requests (how often each call was made), and
-GET and PUT /lab/faults (see `Faults`). The application listens on loopback in a laptop's lab: /lab asks for
-no token.
+Beside Keycloak's own addresses it answers under /lab: GET /lab/requests (how often each call was made), GET
+/lab/mails (what it would have sent), and GET and PUT /lab/faults (see `Faults`). The application listens on
+loopback in a laptop's lab: /lab asks for no token.
 """
 
 from __future__ import annotations
@@ -11,18 +11,37 @@ import asyncio
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from http import HTTPStatus
+from dataclasses import asdict
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from aiohttp import web
 
-from lab.keycloak import realms, roles, users
-from lab.keycloak.answers import Created, Refusal, realm_answer
-from lab.keycloak.call import Call
+from lab.keycloak import (
+    client_parts,
+    clients,
+    events,
+    flows,
+    groups,
+    identity_providers,
+    imports,
+    mails,
+    mappings,
+    profile,
+    realms,
+    roles,
+    user_sessions,
+    users,
+)
+from lab.keycloak.answers import Created, Refusal, brief_realm, realm_answer
+from lab.keycloak.call import Actor, Call
+from lab.keycloak.faults import Faults, FaultSwitch, answered, dropped
 from lab.keycloak.model import Keycloak
 from lab.keycloak.seed import organisation
 from lab.keycloak.tokens import Tokens
+from lab.keycloak.users import list_users
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,36 +52,23 @@ __all__ = ["FAULTS", "KEYCLOAK", "REQUESTS", "FaultSwitch", "Faults", "applicati
 
 _LARGEST_BODY = 64 * 1024 * 1024
 _FIELDS = "/realms/{realm}"
-
-
-@dataclass(frozen=True)
-class Faults:
-    """What is wrong with the server at the moment; all but the first two concern the admin calls alone.
-
-    `latency_seconds` before each answer; `is_down`: connections are dropped without an answer;
-    `lost_answers`: so many writes are done and their answers lost; `refused_tokens`: so many good tokens are
-    answered with 401; `status`: what every call is answered with instead; `is_garbled`: a proxy's page in
-    place of JSON; `missing_rows`: so many rows are missing at the end of each list.
-    """
-
-    latency_seconds: float = 0.0
-    is_down: bool = False
-    lost_answers: int = 0
-    refused_tokens: int = 0
-    status: int = 0
-    is_garbled: bool = False
-    missing_rows: int = 0
-
-
-class FaultSwitch:
-    """Holds the current faults; tests and the lab's commands alter them while the server runs."""
-
-    def __init__(self) -> None:
-        self.now = Faults()
-
-    def alter(self, **changes: Any) -> None:
-        """Change some of the faults. Raises `TypeError` for one that does not exist."""
-        self.now = replace(self.now, **changes)
+_PARTS: tuple[Any, ...] = (
+    realms,
+    profile,
+    imports,
+    users,
+    user_sessions,
+    mails,
+    mappings,
+    groups,
+    roles,
+    clients,
+    client_parts,
+    identity_providers,
+    flows,
+    events,
+)
+"""The modules with the admin calls; where two paths fit, the earlier one counts."""
 
 
 KEYCLOAK = web.AppKey("keycloak", Keycloak)
@@ -90,6 +96,7 @@ def serve(keycloak: Keycloak) -> web.Application:
     app[FAULTS], app[REQUESTS] = FaultSwitch(), Counter()
     router = app.router
     router.add_get("/lab/requests", _lab_requests)
+    router.add_get("/lab/mails", _lab_mails)
     router.add_get("/lab/faults", _lab_faults)
     router.add_put("/lab/faults", _lab_alter_faults)
     router.add_get("/health/ready", _ready)
@@ -100,7 +107,7 @@ def serve(keycloak: Keycloak) -> web.Application:
     router.add_post(f"{_FIELDS}/protocol/openid-connect/logout", _logout)
     router.add_get("/admin/realms", _list_realms)
     router.add_post("/admin/realms", _create_realm)
-    for method, path, handler in (*realms.ROUTES, *users.ROUTES, *roles.ROUTES):
+    for method, path, handler in chain.from_iterable(part.ROUTES for part in _PARTS):
         router.add_route(method, f"/admin{_FIELDS}{path}", _admin(handler))
     return app
 
@@ -118,17 +125,10 @@ async def _answering(
     if switch.now.latency_seconds:
         await asyncio.sleep(switch.now.latency_seconds)
     if switch.now.is_down:
-        return _dropped(request)
+        return dropped(request)
     if not request.path.startswith("/admin/"):
         return await _worded(request, handler)
-    if switch.now.status:
-        return web.json_response({"error": "as the lab was told"}, status=switch.now.status)
-    answer = await _worded(request, handler)
-    is_done = request.method != "GET" and answer.status < HTTPStatus.BAD_REQUEST
-    if is_done and switch.now.lost_answers:
-        switch.alter(lost_answers=switch.now.lost_answers - 1)
-        return _dropped(request)
-    return _spoilt(answer, switch.now)
+    return await answered(request, switch, partial(_worded, handler=handler))
 
 
 async def _worded(
@@ -138,24 +138,8 @@ async def _worded(
         return await handler(request)
     except Refusal as refusal:
         return web.json_response(refusal.body, status=refusal.status)
-    except web.HTTPNotFound:
-        return web.json_response({"error": "HTTP 404 Not Found"}, status=404)
-
-
-def _spoilt(answer: web.StreamResponse, faults: Faults) -> web.StreamResponse:
-    if faults.is_garbled:
-        return web.Response(text="<html>Welcome to our proxy</html>", content_type="text/html")
-    if faults.missing_rows and isinstance(answer, web.Response) and answer.body:
-        rows = json.loads(str(answer.text))
-        if isinstance(rows, list):
-            return web.json_response(rows[: -faults.missing_rows])
-    return answer
-
-
-def _dropped(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+        return web.json_response({"error": f"HTTP {error.status} {error.reason}"}, status=error.status)
 
 
 def _admin(handler: Callable[[Call], Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -163,74 +147,87 @@ def _admin(handler: Callable[[Call], Any]) -> Callable[[web.Request], Awaitable[
         call = await _call(request, _realm(request, "Realm not found."))
         result = handler(call)
         if isinstance(result, Created):
-            base = f"{_url(request)}/admin/realms/{call.realm.name}"
-            return web.Response(status=201, headers={"Location": f"{base}/{result.path}"})
+            return _created(f"{call.url}/admin/realms/{call.realm.name}/{result.path}", result.body)
         if result is None:
             return web.Response(status=204)
+        if handler is list_users and request.app[FAULTS].shifts():
+            name = f"0-lab-{len(call.realm.users)}"
+            call.keycloak.new_user(call.realm, name, roles=set())
         return web.json_response(result)
 
     return answer
 
 
-async def _call(request: web.Request, realm: Realm) -> Call:
-    actor_realm, actor = _tokens(request).actor(_authorization(request))
-    return Call(
-        keycloak=request.app[KEYCLOAK],
-        realm=realm,
-        actor_realm=actor_realm.name,
-        actor=actor.id,
-        rights=_tokens(request).rights(actor_realm, actor, realm),
-        names=request.match_info,
-        query=request.query,
-        body=await _body(request),
+def _created(location: str, body: Any) -> web.Response:
+    headers = {"Location": quote(location, safe=":/")}
+    return (
+        web.Response(status=201, headers=headers)
+        if body is None
+        else web.json_response(body, status=201, headers=headers)
     )
 
 
-def _authorization(request: web.Request) -> str:
-    switch = request.app[FAULTS]
-    if switch.now.refused_tokens:
-        switch.alter(refused_tokens=switch.now.refused_tokens - 1)
+async def _call(request: web.Request, realm: Realm) -> Call:
+    actor = _actor(request)
+    body, text = await _body(request)
+    return Call(
+        keycloak=request.app[KEYCLOAK],
+        realm=realm,
+        actor=actor,
+        rights=_tokens(request).rights(actor, realm),
+        url=_url(request),
+        names=request.match_info,
+        query=request.query,
+        body=body,
+        text=text,
+    )
+
+
+def _actor(request: web.Request) -> Actor:
+    """Whose call it is. Raises `Refusal` 401."""
+    authorization = request.headers.get("Authorization", "")
+    actor = _tokens(request).actor(authorization)
+    if not request.app[FAULTS].takes(authorization):
         raise Refusal(401, error="HTTP 401 Unauthorized")
-    return request.headers.get("Authorization", "")
+    return actor
 
 
-async def _body(request: web.Request) -> Any:
+async def _body(request: web.Request) -> tuple[Any, str]:
     content = await request.read()
     if not content or request.method == "GET":
-        return None
+        return None, ""
     try:
-        return json.loads(content)
+        text = content.decode()
+        return json.loads(text), text
     except ValueError as error:
-        raise Refusal(400, error="Cannot parse the JSON") from error
+        description = "Cannot parse the JSON"
+        raise Refusal(400, error="invalid_request", error_description=description) from error
 
 
 async def _list_realms(request: web.Request) -> web.Response:
     tokens, keycloak = _tokens(request), request.app[KEYCLOAK]
-    actor_realm, actor = tokens.actor(_authorization(request))
+    actor = _actor(request)
     shown = []
     for realm in keycloak.realms.values():
-        rights = tokens.rights(actor_realm, actor, realm)
-        if rights:
-            shown.append(realm_answer(realm, whole=not rights.isdisjoint({"view-realm", "manage-realm"})))
+        rights = tokens.rights(actor, realm)
+        if rights and request.query.get("briefRepresentation") == "true":
+            shown.append(brief_realm(realm))
+        elif rights:
+            shown.append(realm_answer(realm, rights))
     return web.json_response(shown)
 
 
 async def _create_realm(request: web.Request) -> web.Response:
-    tokens, keycloak = _tokens(request), request.app[KEYCLOAK]
-    actor_realm, actor = tokens.actor(_authorization(request))
-    is_allowed = "create-realm" in tokens.rights(actor_realm, actor, None)
-    if actor_realm.name != "master" or not is_allowed:
+    actor = _actor(request)
+    is_allowed = "create-realm" in _tokens(request).rights(actor, None)
+    if actor.realm.name != "master" or not is_allowed:
         raise Refusal(403, error="HTTP 403 Forbidden")
-    body = await _body(request) or {}
-    name = str(body.get("realm") or "")
-    if not name:
-        raise Refusal(400, errorMessage="Realm name cannot be empty")
-    if name in keycloak.realms:
-        raise Refusal(409, errorMessage=f"Realm {name} already exists")
-    attributes = body.pop("attributes", None) or {}
-    settings = {key: value for key, value in body.items() if key not in {"id", "realm"} and value is not None}
-    keycloak.create_realm(name, settings).attributes |= attributes
-    return web.Response(status=201, headers={"Location": f"{_url(request)}/admin/realms/{name}"})
+    try:
+        body, text = await _body(request)
+    except Refusal as refusal:
+        raise Refusal(400, errorMessage="unable to read contents from stream") from refusal
+    realm = realms.create(request.app[KEYCLOAK], body, text)
+    return _created(f"{_url(request)}/admin/realms/{realm.name}", None)
 
 
 async def _token(request: web.Request) -> web.Response:
@@ -268,6 +265,10 @@ async def _lab_requests(request: web.Request) -> web.Response:
     return web.json_response(dict(counts))
 
 
+async def _lab_mails(request: web.Request) -> web.Response:
+    return web.json_response([asdict(mail) for mail in request.app[KEYCLOAK].mails])
+
+
 async def _lab_faults(request: web.Request) -> web.Response:
     return web.json_response(asdict(request.app[FAULTS].now))
 
@@ -288,7 +289,7 @@ def _realm(request: web.Request, otherwise: str) -> Realm:
     realm = request.app[KEYCLOAK].realms.get(request.match_info["realm"])
     if realm is None:
         if request.path.startswith("/admin/"):
-            _tokens(request).actor(_authorization(request))
+            _actor(request)
         raise Refusal(404, error=otherwise)
     return realm
 

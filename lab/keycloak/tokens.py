@@ -13,12 +13,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from lab.keycloak.answers import Refusal
-from lab.keycloak.model import Session
+from lab.keycloak.call import Actor
+from lab.keycloak.things import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lab.keycloak.model import Client, Keycloak, Realm, User
+    from lab.keycloak.model import Keycloak, Realm
+    from lab.keycloak.things import Client, User
 
 __all__ = ["Tokens"]
 
@@ -78,7 +80,7 @@ class Tokens:
         claims = self._read(form.get("refresh_token", ""), "Invalid refresh token")
         realm.sessions.pop(str(claims.get("sid")), None)
 
-    def actor(self, authorization: str) -> tuple[Realm, User]:
+    def actor(self, authorization: str) -> Actor:
         """Whose access token this is. Raises `Refusal` 401."""
         refused = Refusal(401, error="HTTP 401 Unauthorized")
         scheme, _, token = authorization.partition(" ")
@@ -95,23 +97,27 @@ class Tokens:
         user = realm.users.get(session.user if session else str(claims.get("sub")))
         if user is None or not user.enabled or ("sid" in claims and session is None):
             raise refused
-        return realm, user
+        client = realm.client_named(str(claims.get("azp")))
+        return Actor(realm, user, client.id if client else "")
 
-    def rights(self, actor_realm: Realm, actor: User, realm: Realm | None) -> frozenset[str]:
+    def rights(self, actor: Actor, realm: Realm | None) -> frozenset[str]:
         """The names of the management roles that the actor has over `realm`.
 
         Over none: what `master` allows.
         """
-        roles = actor_realm.effective(actor.roles)
+        roles = actor.realm.effective(actor.realm.held(actor.user))
         if realm is None:
             return frozenset(role.name for role in roles if not role.client)
-        own = actor_realm is realm and realm.name != "master"
-        client = actor_realm.client_named("realm-management" if own else f"{realm.name}-realm")
-        if client is None or not (own or actor_realm.name == "master"):
+        own = actor.realm is realm and realm.name != "master"
+        client = actor.realm.client_named("realm-management" if own else f"{realm.name}-realm")
+        if client is None or not (own or actor.realm.name == "master"):
             return frozenset()
         return frozenset(role.name for role in roles if role.client == client.id)
 
     def _by_password(self, realm: Realm, client: Client, form: Mapping[str, str]) -> tuple[User, Session]:
+        if not client.settings["directAccessGrantsEnabled"]:
+            description = "Client not allowed for direct access grants"
+            raise Refusal(400, error="unauthorized_client", error_description=description)
         name = form.get("username", "").lower()
         user = realm.users.get(realm.names.get(name) or realm.emails.get(name) or "")
         given = form.get("password", "")
@@ -181,7 +187,7 @@ class Tokens:
         }
 
     def _identity(self, realm: Realm, user: User) -> Json:
-        roles = realm.effective(user.roles)
+        roles = realm.effective(realm.held(user))
         of_clients: dict[str, list[str]] = {}
         for role in roles:
             if role.client in realm.clients:
@@ -214,7 +220,7 @@ def _issuer(realm: Realm, url: str) -> str:
 
 def _authenticated_client(realm: Realm, form: Mapping[str, str]) -> Client:
     client = realm.client_named(form.get("client_id", ""))
-    if client is None:
+    if client is None or not client.settings["enabled"]:
         raise Refusal(401, error="invalid_client", error_description=_WRONG_CLIENT)
     if client.secret and not hmac.compare_digest(client.secret, form.get("client_secret", "")):
         raise Refusal(401, error="unauthorized_client", error_description=_WRONG_CLIENT)

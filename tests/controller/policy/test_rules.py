@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from controller.policy import PolicyErrors, load, parse
+from controller.policy.language import fields_at
 from controller.policy.model import SECTIONS
 from controller.policy.schema import schema
+from controller.policy.unapplied import NOT_APPLIED
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
 COMMAND = "from controller.cli.main import main; main()"
@@ -238,3 +240,25 @@ def test_validate_on_the_command_line(tmp_path):
     assert steward("validate", "--nonsense").returncode == 64
     assert steward("no-such-verb").returncode == 64
     assert json.loads(steward("schema").stdout)["$schema"].endswith("2020-12/schema")
+
+
+@pytest.mark.parametrize("path", NOT_APPLIED, ids=".".join)
+def test_what_is_not_applied_is_a_part_of_the_language(path):
+    *parents, last = path
+    steps = ["any-name" if step == "*" else step for step in parents]
+    assert last in fields_at(steps)
+
+
+def test_a_policy_of_everything_that_is_applied_has_no_notes():
+    text = """\
+realm: {name: acme, default_roles: [r]}
+roles: {r: {api: ["vm:read"], proxmox: [VM.Audit]}}
+teams: {t: {members: [jo], managers: [jo]}}
+users: {jo: {invite: true, email: jo@example.org}}
+clients: {c: {roles_claim: true}}
+machines: {m: {power: {state: running}, assigned: {teams: {t: r}}}}
+pools: {p: {}}
+storages: {st: {}}
+nodes: {n: {}}
+"""
+    assert parse({"policy.yaml": (HEAD + text).encode()}, "").not_applied == ()

@@ -91,7 +91,8 @@ def name_of(change: Change) -> str:
     if change.section == "profile":
         return noun_of(change.section)
     fields = change.after or change.before or {}
-    return f"{noun_of(change.section)} {fields.get('userid') or change.key}"
+    named = "" if change.section == "tokens" else fields.get("userid")
+    return f"{noun_of(change.section)} {named or change.key}"
 
 
 def is_adoption(change: Change) -> bool:
@@ -153,7 +154,7 @@ def _made(change: Change, after: Fields) -> Iterator[str]:
             continue
         if isinstance(value, bool):
             yield from _noteworthy(name, is_on=value)
-        elif value not in (None, ""):
+        elif value not in (None, "", 0):
             yield _text(name, value) if isinstance(value, str) else f"{label_of(name)} {_text(name, value)}"
 
 

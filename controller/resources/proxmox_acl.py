@@ -295,6 +295,10 @@ def _names(resources: ProxmoxResources) -> dict[str, str]:
     return {f"/vms/{guest.vmid}": guest.name for guest in resources.guests if guest.name}
 
 
+_BRANCHES = {"pool": "pool", "storage": "storage", "nodes": "node"}
+"""Paths of what is no machine, and what one such thing is called."""
+
+
 def _shown(path: str) -> str:
     return path.removeprefix("/") or "/"
 
@@ -341,4 +345,6 @@ def _title(entry: ProxmoxEntry, where: str, context: Context) -> str:
         holder = f"team {holder.removeprefix(PREFIX)}"
     else:
         holder = f"{entry.kind} {holder}"
-    return f"{where} ← {holder}: {entry.role.removeprefix(PREFIX)}"
+    branch, _, name = _shown(entry.path).partition("/")
+    place = f"{_BRANCHES[branch]} {name}" if name and branch in _BRANCHES else where
+    return f"{place} ← {holder}: {entry.role.removeprefix(PREFIX)}"

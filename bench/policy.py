@@ -15,6 +15,7 @@ from bench.measuring import NO_CHANGES, best, print_head, print_line, steward
 from controller.policy import load, parse
 
 PEOPLE = 10_000
+TEAMS = 300
 RUNS = 5
 VALIDATE_SECONDS = 3.0
 EXAMPLE = Path(__file__).resolve().parents[1] / "policies" / "prod"
@@ -38,7 +39,16 @@ def run() -> None:
 
 
 def _people(count: int) -> bytes:
-    lines = ["roles: {viewer: {}, power-user: {includes: [viewer]}}", "users:"]
+    """People with every field that most will have, in nested teams; one file holds 5 MB at most."""
+    lines = [
+        "realm: {name: bench, identity_providers: {google: {type: google, client_id: bench}}}",
+        "roles: {viewer: {}, power-user: {includes: [viewer]}}",
+        "teams:",
+    ]
+    for number in range(TEAMS):
+        parent = f"parent: team-{number // 10:03}, " if number >= 10 else ""
+        lines.append(f"  team-{number:03}: {{{parent}roles: [viewer]}}")
+    lines.append("users:")
     for number in range(count):
         name = f"user-{number:05}"
         lines += [
@@ -47,8 +57,15 @@ def _people(count: int) -> bytes:
             "    first_name: Some",
             "    last_name: One",
             "    roles: [viewer, power-user]",
+            f"    teams: [team-{number % TEAMS:03}]",
             "    state: active",
             "    mfa: required",
+            "    expires: 2027-01-31",
+            "    invite: true",
+            "    required_actions: [UPDATE_PASSWORD]",
+            f"    links: {{google: {{id: '{number}', name: {name}}}}}",
+            "    attributes: {theme: dark}",
+            f"    proxmox_tokens: {{ci: {{secret: {{controller_file: /etc/steward/{name}}}}}}}",
         ]
     return "\n".join([*lines, ""]).encode()
 

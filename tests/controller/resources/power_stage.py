@@ -39,6 +39,15 @@ machines:
   db-01: {vmid: 102, power: {schedule: office}}
 """
 
+FRIDAY_EVENING = "2026-11-20T19:00"  # 20:00 in Paris
+APPLIED = [("applied", "")]
+CATCH_UP = OFFICE.replace('at: "20:00"}', 'at: "20:00"}\n    catch_up: 2h')
+STATE = """\
+machines:
+  db-01: {{vmid: 102, power: {{state: {0}}}}}
+  web-01: {{vmid: 101, power: {{state: {0}}}}}
+"""
+
 
 @dataclass
 class Clock:

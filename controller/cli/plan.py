@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -27,6 +28,7 @@ __all__ = ["apply", "drift", "open_controller", "plan"]
 _SHOWN_BEFORE_APPLY = 40
 _WRONG_USAGE = 64
 _CHANGES = 2
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 class Output(StrEnum):
@@ -265,7 +267,11 @@ def open_controller(config: Path) -> Controller:
 def _policy(folder: Path) -> Policy:
     from controller.policy.folder import load
 
-    return load(folder)
+    policy = load(folder)
+    # Ten thousand people stay to the end: to look for rubbish among them would cost as much as to plan.
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    return policy
 
 
 def _reviewed(path: Path) -> dict[str, Any]:

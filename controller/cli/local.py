@@ -38,12 +38,13 @@ class LocalController:
 
     def is_there(self) -> bool:
         """Whether a controller answers; a socket that a dead one left behind does not."""
+        connection = _Connection(self._path)
         try:
-            connection = _Connection(self._path)
             connection.connect()
         except OSError:
             return False
-        connection.close()
+        finally:
+            connection.close()
         return True
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

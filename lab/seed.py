@@ -200,6 +200,7 @@ def _add_steward(center: Datacenter, steward_secret: str, look_secret: str) -> N
         "VM.Audit",
         "VM.PowerMgmt",
         "Pool.Audit",
+        "Pool.Allocate",
         "Datastore.Audit",
         "Sys.Audit",
     }
@@ -208,6 +209,7 @@ def _add_steward(center: Datacenter, steward_secret: str, look_secret: str) -> N
         "Sys.Modify",
         "User.Modify",
         "Group.Allocate",
+        "Realm.Allocate",
         "Realm.AllocateUser",
     }
     for full, secret in ((CONTROLLER_ID, steward_secret), (LOOK_ID, look_secret)):

@@ -223,10 +223,10 @@ def _subject(report: Report) -> str:
     place = f" ({place_of(report.source)})" if report.source else ""
     if report.title:
         return report.title + place
-    is_machine = report.section == "machines.assigned"
-    if not report.key or (is_machine and " " in report.key):
+    is_entry = report.section.endswith(".assigned")
+    if not report.key or (is_entry and " " in report.key):
         return ""
-    return (report.key if is_machine else f"{noun_of(report.section)} {report.key}") + place
+    return (report.key if is_entry else f"{noun_of(report.section)} {report.key}") + place
 
 
 def place_of(source: SourcePosition) -> str:

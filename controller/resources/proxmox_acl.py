@@ -344,7 +344,7 @@ def _title(entry: ProxmoxEntry, where: str, context: Context) -> str:
     elif entry.kind == "group" and entry.role.startswith(PREFIX) and holder.startswith(PREFIX):
         holder = f"team {holder.removeprefix(PREFIX)}"
     else:
-        holder = f"{entry.kind} {holder}"
+        holder = f"{entry.kind} {holder.replace(f'@{context.realm}!', '!')}"
     branch, _, name = _shown(entry.path).partition("/")
     place = f"{_BRANCHES[branch]} {name}" if name and branch in _BRANCHES else where
     return f"{place} ← {holder}: {entry.role.removeprefix(PREFIX)}"

@@ -131,10 +131,10 @@ def diff(observed: SeenRealm, desired: Mapping[str, Realm], context: Context) ->
     """What to create or alter, or (as a prune) delete."""
     if not desired:
         return Difference(prunes=_left(observed, context))
-    why = observed.hidden or _impossible(observed.realm, context)
+    (wanted,) = desired.values()
+    why = observed.hidden or _impossible(observed.realm, wanted, context)
     if why:
         return Difference(gaps=(Gap(context.system, SECTION, why, is_held=not observed.hidden),))
-    (wanted,) = desired.values()
     try:
         seen = _seen(observed, wanted)
     except ControllerError as error:
@@ -180,14 +180,17 @@ def _write(client: ProxmoxWriter, change: Change) -> Outcome:
     return applied(change)
 
 
-def _impossible(seen: ProxmoxOpenId | None, context: Context) -> str:
+def _impossible(seen: ProxmoxOpenId | None, wanted: Realm, context: Context) -> str:
+    """What keeps the realm from being kept as the policy says; "" for nothing."""
     if context.realm in _BUILT_IN:
         return f"people log in through {context.realm} here, which is Proxmox's own: no OpenID realm is kept"
     if not context.issuer:
         return "the realm's issuer is not known: controller.yaml names no Keycloak, or the policy no realm"
     if seen is not None and seen.type != "openid":
         return f"the realm {context.realm} is of type {seen.type}, not openid: it is left alone"
-    if seen is not None and seen.username_claim != _USERNAME_CLAIM:
+    owner = owner_of(seen.comment) if seen is not None else ""
+    is_for_us = owner == context.owner or (not owner and wanted.adopt)
+    if seen is not None and is_for_us and seen.username_claim != _USERNAME_CLAIM:
         claim = seen.username_claim or "the subject"
         return (
             f"the realm {context.realm} names people by {claim}, which Proxmox never changes: "

@@ -142,7 +142,7 @@ class Planner:
             populations=MappingProxyType(populations),
             notes=tuple(note for note in notes if is_aimed_at(note, targets)),
             possessions=MappingProxyType(possessions),
-            overrides=memory.overrides.told(),
+            overrides=memory.overrides.told(policy.users),
         )
 
     def with_authors(self, plan: Plan) -> Plan:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
 __all__ = ["HeldState", "Hold", "Overrides", "Suspension"]
@@ -60,9 +60,12 @@ class Overrides:
     held: Mapping[str, Hold] = field(default_factory=lambda: MappingProxyType({}))
     dismissed: Mapping[str, Suspension] = field(default_factory=lambda: MappingProxyType({}))
 
-    def told(self) -> tuple[str, ...]:
-        """Each in a sentence, people first."""
-        people = [f"user {name} is {one}" for name, one in sorted(self.suspended.items())]
+    def told(self, named: Collection[str]) -> tuple[str, ...]:
+        """Each in a sentence, people first; `named` are those whom the policy names."""
+        people = [
+            f"user {name} is {one}{'' if name in named else '; the policy names nobody so'}"
+            for name, one in sorted(self.suspended.items())
+        ]
         people += [
             f"user {name} is {one}; protected by limits.protected_users, so nothing comes of it"
             for name, one in sorted(self.dismissed.items())

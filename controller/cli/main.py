@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from controller.cli.action import action
+from controller.cli.adopting import adopt
 from controller.cli.audit import audit
 from controller.cli.comparing import diff
 from controller.cli.editing import fmt
@@ -50,6 +51,7 @@ app.command()(apply)
 app.command()(drift)
 app.command()(look)
 app.command("import")(import_)
+app.command()(adopt)
 app.command()(explain)
 app.command()(diff)
 app.command()(simulate)

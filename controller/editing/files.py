@@ -85,8 +85,9 @@ def replace(path: Path, text: str) -> None:
 
 def difference(before: str, after: str, name: str) -> str:
     """What changes in a file, as `diff -u` shows it; "" where nothing does."""
+    path = name.lstrip("/")
     lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
     )
     return "".join(
         line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines

@@ -264,9 +264,10 @@ class _Reader:
 
     def _item(self, event: Any, parent: Collection) -> Entry:
         entry = Entry(None, Scalar.plain(""), column=parent.column + 1)
-        if not _is_nothing(event):
-            under = None if parent.is_flow else parent.column
-            entry.above = self._consume(event.start_mark.index, under)
+        under = None if parent.is_flow else parent.column
+        entry.above = self._consume(event.start_mark.index, under)
+        if _is_nothing(event):  # its place is behind the dash
+            self._beside = entry.beside
         self._value(event, entry, parent)
         return entry
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from controller.editing.people import FieldChange, How, change_people
-from controller.errors import ControllerError
 from controller.policy.part import problems_of
 from controller.policy.places import Place
 from controller.policy.position import SourcePosition
@@ -65,7 +64,7 @@ def add_people(workspace: Workspace, table: Table, *, file: str = "", update: bo
     problems += _doubled_addresses(values, people, policy)
     if problems:
         raise PolicyErrors(problems)
-    return _put(workspace, values, _target(workspace, file))
+    return _put(workspace, values, workspace.file_for("users", file or "", _NEW_FILE))
 
 
 def _put(workspace: Workspace, values: dict[str, Value], file: str) -> Done:
@@ -144,14 +143,3 @@ def _doubled_addresses(values: dict[str, Value], people: Place, policy: Policy) 
 def _email(entry: Value) -> str:
     found = entry.get("email") if isinstance(entry, dict) else None
     return found.lower() if isinstance(found, str) else ""
-
-
-def _target(workspace: Workspace, file: str) -> str:
-    """The file that takes new people."""
-    if file:
-        shown = workspace.file_below(file)
-        if not file.endswith(".yaml") or file.startswith(("/", ".")) or ".." in file.split("/"):
-            raise ControllerError(f"{file} is no *.yaml file below the policy folder")
-        return shown
-    counted = workspace.files_with("users")
-    return max(counted, key=lambda one: counted[one]) if counted else workspace.file_below(_NEW_FILE)

@@ -17,6 +17,7 @@ from controller.editing.order import put_in_order
 from controller.editing.tree import Collection, Entry, Scalar, Tree
 from controller.editing.values import drop, node, put, scalar
 from controller.editing.writing import write_tree
+from controller.errors import ControllerError
 from controller.policy.folder import read
 from controller.policy.parse import SETTINGS_FILE, files_of
 
@@ -57,6 +58,7 @@ class Workspace:
         self.policy = self._contents.parse()
         self._own = frozenset(files_of(self._contents.files, self._contents.root))
         self._trees: dict[str, Tree] = {}
+        self._lists: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._indexed: dict[tuple[str, str], Mapping[str, Entry]] = {}
         self.out_of_form: list[str] = []
 
@@ -81,6 +83,18 @@ class Workspace:
         """A file of this folder by its path below it, there or not, as positions show it."""
         return self.shown(posixpath.normpath(posixpath.join(self._contents.root, name)))
 
+    def file_for(self, section: str, given: str, usual: str) -> str:
+        """The file that takes new entries: the given one, that with most of the section, or the usual one.
+
+        Raises ControllerError for a file that is none of this folder's policy.
+        """
+        if given:
+            if not given.endswith(".yaml") or given.startswith(("/", ".")) or ".." in given.split("/"):
+                raise ControllerError(f"{given} is no *.yaml file below the policy folder")
+            return self.file_below(given)
+        counted = self.files_with(section)
+        return max(counted, key=lambda one: counted[one]) if counted else self.file_below(usual)
+
     def files_with(self, section: str) -> Mapping[str, int]:
         """This folder's files that hold entries of a section, and how many each."""
         counted: dict[str, int] = {}
@@ -90,10 +104,18 @@ class Workspace:
                 counted[file] = counted.get(file, 0) + 1
         return counted
 
+    def items(self, section: str, name: str, field: str) -> tuple[str, ...]:
+        """What a list of texts of an entry holds, edits included."""
+        if (section, name, field) in self._lists:
+            return self._lists[section, name, field]
+        return tuple(getattr(getattr(self.policy, section)[name], field))
+
     def set(self, section: str, name: str, path: Sequence[str], value: Value) -> str:
         """Give the field at `path` of an entry this value, and return the file that says so now."""
         file, owner = self._place(section, name, path)
         put(owner, path, value)
+        if len(path) == 1 and isinstance(value, tuple):
+            self._lists[section, name, path[0]] = tuple(map(str, value))
         return file
 
     def clear(self, section: str, name: str, path: Sequence[str], default: Value) -> str:

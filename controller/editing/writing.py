@@ -60,9 +60,9 @@ def _item(entry: Entry, indent: str) -> list[str]:
     if _is_in_lines(value, len(indent) + 2) and isinstance(value, Collection):
         above += [indent + one.text for one in entry.beside]
         lines = _collection(value, indent + _STEP)
-        while lines[0].lstrip(" ").startswith("#"):
-            above.append(indent + lines.pop(0).lstrip(" "))
-        lines = _from_first(lines)
+        while not lines[0] or lines[0].lstrip(" ").startswith("#"):
+            line = lines.pop(0).lstrip(" ")  # nothing can stand between the dash and what it begins
+            above += [indent + line] if line else []
         lines += _remarks(entry.foot, indent + _STEP)
         return [*above, f"{indent}- {lines[0].lstrip(' ')}", *lines[1:]]
     above += [indent + one.text for one in entry.beside[:-1]]

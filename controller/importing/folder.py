@@ -111,11 +111,12 @@ def imported(owner: str, realm: KeycloakWorld | None, clusters: Sequence[Cluster
 
 def _keycloak(owner: str, realm: KeycloakWorld, left_out: LeftOut) -> dict[str, dict[str, Any]]:
     roles = role_entries(realm, owner, left_out)
-    users = user_entries(realm, owner, left_out)
+    realm_said = realm_entry(realm, roles, owner, left_out)
+    users = user_entries(realm, realm_said.get("identity_providers", ()), owner, left_out)
     teams = team_entries(realm, roles, users, owner, left_out)
     add_memberships(realm, users, roles, teams)
     return {
-        "realm": realm_entry(realm, roles, owner, left_out),
+        "realm": realm_said,
         "roles": roles,
         "teams": teams,
         "users": users,

@@ -79,9 +79,9 @@ def _add_machines(
     names = Counter(guest.name for guest in guests)
     machines = places.sections["machines"]
     for guest in sorted(guests, key=lambda one: one.vmid):
-        name = guest.name
-        if not name or names[name] > 1 or name in machines:
-            name = f"{guest.name}-{guest.vmid}".lstrip("-")
+        numbered = f"{guest.name}-{guest.vmid}".lstrip("-")
+        choices = [guest.name] if guest.name and names[guest.name] == 1 else []
+        name = next(one for one in (*choices, numbered, f"{numbered}-{cluster.name}") if one not in machines)
         assigned = _assigned(f"/vms/{guest.vmid}", cluster, known, places, left_out)
         machines[name] = {**marks, "vmid": guest.vmid, **assigned}
 

@@ -129,8 +129,12 @@ def _team(group: KeycloakGroup, by_id: Mapping[str, KeycloakGroup], roles: froze
     return {key: value for key, value in said.items() if value} | {"adopt": True}
 
 
-def user_entries(world: KeycloakWorld, owner: str, left_out: LeftOut) -> Entries:
-    """The section users, without roles and teams: those are added once it is known which can be named."""
+def user_entries(world: KeycloakWorld, providers: Iterable[str], owner: str, left_out: LeftOut) -> Entries:
+    """The section users with their accounts at `providers`, the identity providers that the policy names.
+
+    Roles and teams are added once it is known which can be named.
+    """
+    named = frozenset(providers)
     entries: Entries = {}
     for user in sorted(world.users, key=lambda one: one.username):
         if user.owner not in {"", owner}:
@@ -138,7 +142,7 @@ def user_entries(world: KeycloakWorld, owner: str, left_out: LeftOut) -> Entries
         elif user.vanished:
             left_out.add("users", user.username, f"left an earlier policy on {user.vanished}")
         else:
-            entries[user.username] = _user(user, world)
+            entries[user.username] = _user(user, world, named)
     kept = sayable("users", entries, left_out)
     holders: dict[str, str] = {}
     for name, entry in kept.items():
@@ -149,14 +153,16 @@ def user_entries(world: KeycloakWorld, owner: str, left_out: LeftOut) -> Entries
     return kept
 
 
-def _user(user: KeycloakUser, world: KeycloakWorld) -> dict[str, Any]:
+def _user(user: KeycloakUser, world: KeycloakWorld, providers: frozenset[str]) -> dict[str, Any]:
     said: dict[str, Any] = {
         "email": user.email,
         "first_name": user.first_name,
         "last_name": user.last_name,
         "state": "" if user.enabled else "disabled",
         "links": {
-            alias: {"id": link.id, "name": link.name} for alias, link in world.links.get(user.id, {}).items()
+            alias: {"id": link.id, "name": link.name}
+            for alias, link in world.links.get(user.id, {}).items()
+            if alias in providers
         },
         "attributes": {
             name: values[0]

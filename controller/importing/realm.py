@@ -44,7 +44,9 @@ def realm_entry(world: KeycloakWorld, roles: Iterable[str], owner: str, left_out
     given = sorted(set(roles) & (default.includes or frozenset() if default else frozenset()))
     if given:
         said["default_roles"] = given
-    providers = _providers(world.providers, owner, left_out)
+    if world.providers is None:
+        left_out.add("realm", "identity_providers", "not seen: our account lacks view-identity-providers")
+    providers = _providers(world.providers or (), owner, left_out)
     if providers:
         said["identity_providers"] = providers
     return sayable("realm", said, left_out)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from controller.errors import NotThere
+from controller.errors import NotAllowed, NotThere
 from controller.resources.ports import KeycloakReader
 from controller.resources.settings_ports import SettingsReader
 
@@ -46,7 +46,8 @@ class ClusterReader(Protocol):
 class KeycloakWorld:
     """A realm: roles with what they include (`default_role` among them), people with roles and groups by id.
 
-    `holders` and `members` hold ids of people, by the name of a role and the id of a group.
+    `holders` and `members` hold ids of people, by the name of a role and the id of a group. `providers` is
+    None where our account may not see the identity providers.
     """
 
     name: str
@@ -58,7 +59,7 @@ class KeycloakWorld:
     groups: tuple[KeycloakGroup, ...] = ()
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     links: Mapping[str, Mapping[str, KeycloakLink]] = field(default_factory=dict)
-    providers: tuple[IdentityProvider, ...] = ()
+    providers: tuple[IdentityProvider, ...] | None = ()
     clients: tuple[OidcClient, ...] = ()
 
 
@@ -80,7 +81,7 @@ def read_keycloak_world(reader: RealmReader) -> KeycloakWorld:
         raise NotThere(f"there is no realm {reader.realm_name}, or our account may not see it")
     with ThreadPoolExecutor(4, thread_name_prefix="import") as pool:
         users, groups = pool.submit(reader.users), pool.submit(reader.groups)
-        providers, clients = pool.submit(reader.identity_providers), pool.submit(reader.clients)
+        providers, clients = pool.submit(_providers, reader), pool.submit(reader.clients)
         roles = {role.name: role for role in reader.roles(expand=lambda _role: True)}
         holders = pool.submit(reader.members, sorted(roles.keys() - {realm.default_role}))
         members = reader.group_members([group.id for group in groups.result()])
@@ -99,6 +100,13 @@ def read_keycloak_world(reader: RealmReader) -> KeycloakWorld:
             providers=providers.result(),
             clients=clients.result(),
         )
+
+
+def _providers(reader: RealmReader) -> tuple[IdentityProvider, ...] | None:
+    try:
+        return reader.identity_providers()
+    except NotAllowed:
+        return None
 
 
 def read_cluster_world(reader: ClusterReader, name: str, realm: str) -> ClusterWorld:

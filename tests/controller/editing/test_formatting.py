@@ -97,6 +97,10 @@ CASES = {
         "users:\n  jo: {}\n  # bo: {}\nroles: {}\n",
         "roles: {}\nusers:\n  jo: {}\n  # bo: {}\n",
     ),
+    "an item that is nothing": (
+        "ignore:\n-  # a\n# b\n-\n  # c\n",
+        "ignore:\n  -  # a\n  # b\n  -\n    # c\n",
+    ),
     "what is commented out below nothing": (
         "teams:\n  # ml: {}\nroles: {}\n",
         "roles: {}\nteams:\n  # ml: {}\n",

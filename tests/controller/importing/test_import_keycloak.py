@@ -48,6 +48,7 @@ SETTINGS: dict[str, Any] = {
 def make(server: KeycloakWriter) -> None:
     """A realm as people make them: with names that no policy can say, and settings of every kind."""
     server.create_realm(KeycloakRealm(REALM, admin_events=True), SETTINGS)
+    server.declare_owner()
     for role in (
         KeycloakRole("viewer", description="looks: # and says"),
         KeycloakRole("power user", description="a blank in the name"),
@@ -89,7 +90,7 @@ def make(server: KeycloakWriter) -> None:
             last_name="O'Neil # 2",
             roles=frozenset({"viewer", "boss"}),
         ),
-        KeycloakUser("bo", enabled=False, groups=frozenset({"/science/lab", "night shift"})),
+        KeycloakUser("bo", enabled=False, groups=frozenset({"/science/lab", "/night shift"})),
         KeycloakUser(
             "yes",
             email="on@example.org",
@@ -106,22 +107,19 @@ def make(server: KeycloakWriter) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(real_keycloak: RunningKeycloak, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(keycloak: RunningKeycloak, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("import")
-    keycloak = {
-        "url": real_keycloak.url,
-        "username": real_keycloak.username,
+    account = {
+        "url": keycloak.url,
+        "username": keycloak.username,
         "password_file": "password",
-        "ca_file": str(real_keycloak.ca_file),
+        "ca_file": str(keycloak.ca_file),
     }
-    (folder / "password").write_text(real_keycloak.password)
-    settings = {"owners": ["prod"], "data": "state", "keycloak": keycloak}
+    (folder / "password").write_text(keycloak.password)
+    settings = {"owners": ["prod"], "data": "state", "keycloak": account}
     (folder / "controller.yaml").write_text(json.dumps(settings))
     access = KeycloakAccess(
-        real_keycloak.url,
-        username=real_keycloak.username,
-        password=real_keycloak.password,
-        ca_file=real_keycloak.ca_file,
+        keycloak.url, username=keycloak.username, password=keycloak.password, ca_file=keycloak.ca_file
     )
     with KeycloakWriter(access, REALM) as server:
         make(server)
@@ -169,9 +167,55 @@ def test_what_people_made_is_said_and_nothing_is_changed(
         )
     )
     code, told = ended(capsys, "plan", str(folder), "--output", "json", *config)
+    sections = {one.partition("/")[0] for one in only_marks(told)}
+    assert sections == {"roles", "teams", "users", "clients", "identity_providers"}
+
+
+ADOPTING = """\
+version: 1
+owner: prod
+realm: {name: by-hand}
+users:
+  bo: {adopt: true}  # is in the team science/lab, and disabled
+"""
+
+NOT_ADOPTED = {
+    "users/theirs": "belongs to elsewhere",
+    "users/jonas": "there is no users/jonas",
+    "roles/boss": "no policy can say roles/boss: its includes cannot be said whole",
+    "roles/editor": "adopt roles/viewer with it",
+    "teams/lab": "adopt teams/science with it",
+    "teams/double": "2 groups have this name",
+    "machines/web-01": "nothing that can be adopted",
+}
+
+
+def only_marks(told: str) -> set[str]:
+    """The changes of a plan, each of which only sets our mark."""
     changes = [one for one in json.loads(told)["changes"] if one["section"] != "profile"]
-    assert {one["section"] for one in changes} == {"roles", "teams", "users", "clients", "identity_providers"}
     for one in changes:
         assert {name for name in one["after"] if one["before"].get(name) != one["after"][name]} == {
             "owner"
         }, one
+    return {f"{one['section']}/{one['key']}" for one in changes}
+
+
+def test_single_objects_are_adopted_as_they_are(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ("-c", str(home / "controller.yaml"))
+    folder = home / "few"
+    folder.mkdir()
+    settings = folder / "policy.yaml"
+    settings.write_text(ADOPTING.replace("bo: {", "bo: {state: disabled, "))
+    for target, why in NOT_ADOPTED.items():
+        code, told = ended(capsys, "adopt", target, str(folder), *config, "--yes")
+        assert (code in {1, 3}, why in told) == (True, True), told
+    assert list(folder.iterdir()) == [settings]
+    targets = ("roles/viewer", "roles/editor", "teams/science", "teams/lab", "users/jo", "clients/grafana")
+    code, told = ended(capsys, "adopt", *targets, str(folder), *config, "--yes")
+    assert code == 0, told
+    policy = load(folder)
+    assert policy.users["jo"].roles == ("viewer",)
+    assert policy.users["bo"].teams == ("lab",)
+    assert "# is in the team" in settings.read_text()
+    code, told = ended(capsys, "plan", str(folder), "--output", "json", *config)
+    assert only_marks(told) == {*targets, "users/bo"}

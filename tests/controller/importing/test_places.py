@@ -1,0 +1,126 @@
+"""Clusters in the policy's words: whom the policy knows is assigned, everybody else is told."""
+
+from __future__ import annotations
+
+from controller.importing.folder import imported
+from controller.importing.machines import Known, place_entries, proxmox_roles
+from controller.importing.saying import LeftOut
+from controller.importing.world import ClusterWorld, KeycloakWorld
+from controller.keycloak_values import KeycloakUser
+from controller.policy.parse import parse
+from controller.proxmox_values import (
+    ProxmoxAccess,
+    ProxmoxEntry,
+    ProxmoxGuest,
+    ProxmoxNode,
+    ProxmoxPool,
+    ProxmoxResources,
+    ProxmoxRights,
+    ProxmoxRole,
+    ProxmoxStorage,
+)
+
+KNOWN = Known("prod", frozenset({"jo", "bo"}), frozenset({"ops"}), frozenset({"PVEVMUser", "viewer"}))
+ENTRIES = (
+    ProxmoxEntry("/", "user", "admin@pve", "Administrator"),
+    ProxmoxEntry("/nodes/pve1", "user", "bo@keycloak", "viewer"),
+    ProxmoxEntry("/pool/gpu", "group", "ops", "PVEVMUser"),
+    ProxmoxEntry("/pool/gpu", "group", "strangers", "PVEVMUser"),
+    ProxmoxEntry("/storage/nfs", "user", "jo@keycloak", "PVEVMUser", propagate=False),
+    ProxmoxEntry("/storage/local", "token", "jo@keycloak!ci", "PVEVMUser"),
+    ProxmoxEntry("/vms/101", "user", "jo@keycloak", "PVEVMUser"),
+    ProxmoxEntry("/vms/101", "user", "jo@keycloak", "steward-viewer"),
+    ProxmoxEntry("/vms/101", "user", "bo@pve", "PVEVMUser"),
+    ProxmoxEntry("/vms/102", "user", "eve@keycloak", "PVEVMUser"),
+)
+
+
+def cluster(name: str = "par1") -> ClusterWorld:
+    guests = (
+        ProxmoxGuest(101, "qemu", "pve1", "running", "web"),
+        ProxmoxGuest(102, "qemu", "pve1", "stopped", "db"),
+        ProxmoxGuest(103, "lxc", "pve1", "stopped", "db"),
+        ProxmoxGuest(900, "qemu", "pve1", "stopped", "golden", is_template=True),
+    )
+    pools = {
+        "gpu": ProxmoxPool("gpu", "for models"),
+        "gpu/inner": ProxmoxPool("gpu/inner"),
+        "theirs": ProxmoxPool("theirs", "x steward.owner=lab"),
+    }
+    roles = {
+        "PVEVMUser": ProxmoxRole("PVEVMUser", ("VM.Audit", "VM.Console"), built_in=True),
+        "steward-viewer": ProxmoxRole("steward-viewer", ("VM.Audit",)),
+        "viewer": ProxmoxRole("viewer", ("VM.Audit", "VM.PowerMgmt")),
+    }
+    return ClusterWorld(
+        name,
+        "keycloak",
+        ProxmoxAccess(ProxmoxRights({}), {}, {}, roles, ENTRIES),
+        ProxmoxResources(
+            guests=guests,
+            nodes=(ProxmoxNode("pve1", "online"),),
+            storages=(
+                ProxmoxStorage("nfs", "pve1", "available"),
+                ProxmoxStorage("local", "pve1", "available"),
+            ),
+            pools=(),
+        ),
+        pools,
+    )
+
+
+def test_places_and_what_is_left_out() -> None:
+    left_out = LeftOut()
+    places = place_entries([cluster()], KNOWN, left_out)
+    assert places.sections == {
+        "machines": {
+            "web": {"vmid": 101, "assigned": {"users": {"jo": "viewer"}}},
+            "db-102": {"vmid": 102},
+            "db-103": {"vmid": 103},
+        },
+        "pools": {
+            "gpu": {"comment": "for models", "assigned": {"teams": {"ops": "PVEVMUser"}}, "adopt": True}
+        },
+        "nodes": {"pve1": {"assigned": {"users": {"bo": "viewer"}}}},
+    }
+    assert places.roles == {"viewer", "PVEVMUser"}
+    told = dict(one for ones in left_out.told.values() for one in ones)
+    assert told["/vms/101 ← user jo@keycloak: PVEVMUser"] == "jo has viewer there already"
+    assert told["/vms/101 ← user bo@pve: PVEVMUser"] == "of the realm pve, not keycloak"
+    assert told["/vms/102 ← user eve@keycloak: PVEVMUser"] == "no such account in Keycloak"
+    assert told["/pool/gpu ← group strangers: PVEVMUser"] == "there is no team of this name"
+    assert told["/storage/nfs ← user jo@keycloak: PVEVMUser"].startswith("it does not hold below the path")
+    assert told["theirs"] == "belongs to lab"
+    assert "is not a name" in told["gpu/inner"]
+    assert "/ ← user admin@pve: Administrator" in told
+
+
+def test_several_clusters_are_named_and_names_that_both_have_stay_apart() -> None:
+    left_out = LeftOut()
+    places = place_entries([cluster("par1"), cluster("lyo1")], KNOWN, left_out)
+    machines = places.sections["machines"]
+    assert {(name, one["cluster"]) for name, one in machines.items()} == {
+        ("web", "par1"), ("db-102", "par1"), ("db-103", "par1"),
+        ("web-101", "lyo1"), ("db-102-lyo1", "lyo1"), ("db-103-lyo1", "lyo1"),
+    }  # fmt: skip
+    assert places.sections["pools"]["gpu"]["cluster"] == "par1"
+    assert ("gpu of lyo1", "another cluster has one of this name") in left_out.told["pools"]
+
+
+def test_roles_have_the_privileges_of_proxmox_and_ours_win() -> None:
+    roles = proxmox_roles([cluster()], LeftOut())
+    assert roles["viewer"] == {"proxmox": ["VM.Audit"]}
+    assert roles["PVEVMUser"]["description"] == "as the Proxmox role PVEVMUser"
+
+
+def test_the_folder_is_a_policy() -> None:
+    people = KeycloakWorld("acme", {}, users=(KeycloakUser("jo", id="1"), KeycloakUser("bo", id="2")))
+    made = imported("prod", people, [cluster()])
+    policy = parse({name: text.encode() for name, text in made.files.items()}, "")
+    assert set(made.files) == {
+        "policy.yaml", "realm.yaml", "roles.yaml", "people.yaml", "machines.yaml", "pools.yaml", "nodes.yaml",
+    }  # fmt: skip
+    assert policy.machines["web"].assigned.users == {"jo": "viewer"}
+    assert (
+        "# left out: /vms/102 ← user eve@keycloak: PVEVMUser: no such account" in made.files["machines.yaml"]
+    )

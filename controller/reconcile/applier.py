@@ -123,9 +123,16 @@ def _answered(
 def _skipped(change: Change, ended: Mapping[str, Outcome]) -> Outcome | None:
     for name in change.depends_on:
         needed = ended.get(name)
-        if needed is not None and needed.result is not Result.APPLIED:
+        if needed is not None and needed.result is not Result.APPLIED and not _stands_anyway(needed.change):
             return Outcome(change, Result.SKIPPED, f"needs {name}, which ended as {needed.result}")
     return None
+
+
+def _stands_anyway(needed: Change) -> bool:
+    """A realm that is there holds people, whatever became of its settings: a secret of its mail server that
+    cannot be read must not keep anybody's access open.
+    """
+    return needed.section == "realm" and needed.operation is Operation.UPDATE
 
 
 def _batches(

@@ -225,6 +225,16 @@ def test_one_failure_skips_its_dependents_and_nothing_else(stage):
     assert "keycloak/realm/acme" in by_key["keycloak/users/jo"].reason
 
 
+def test_settings_that_fail_keep_nobodys_access_open(stage):
+    stage.apply(policy_of(SMALL))
+    mail = "{host: m, sender: a@example.org, user: u, password: {controller_file: /nowhere}}"
+    text = SMALL.replace("realm: {name: acme,", f"realm: {{name: acme, mail: {mail},").replace(
+        "al: {email: al@example.org, roles: [viewer]}", "al: {state: disabled}"
+    )
+    results = {one.change.section: one.result for one in stage.apply(policy_of(text))}
+    assert results == {"realm": Result.FAILED, "users": Result.APPLIED}
+
+
 def test_report_mode_shows_and_does_not_act(stage):
     stage.apply(policy_of(SMALL))
     stage.keycloak.realms["acme"].roles["viewer"].description = "by hand"

@@ -88,11 +88,6 @@ class Job:
         return self.outcome is None and (bool(self.upid) or self.is_settling)
 
     @property
-    def told_why(self) -> str:
-        """What stood in the way the last time, to begin a sentence with."""
-        return f"{self.why}; " if self.why else ""
-
-    @property
     def wanted(self) -> str:
         """running or stopped."""
         return str((self.change.after or {})["state"])

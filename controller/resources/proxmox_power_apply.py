@@ -134,8 +134,9 @@ class _Shift:
     def _begin(self, job: Job) -> None:
         if not self._claimed(job):
             return
-        if job.until is not None and self._desk.clock() >= job.until:
-            self._give_up(job, f"{job.told_why}its window is over", is_over=True)
+        # A job that only stood in line behind others of this pass was in time.
+        if job.attempts and job.until is not None and self._desk.clock() >= job.until:
+            self._give_up(job, f"{job.why}; its window is over", is_over=True)
             return
         state = self._client.switch.current(job.address)
         if state.is_template:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from controller.plan.change import Result
+from controller.policy import PolicyErrors
 from controller.resources.overrides import Hold, Overrides
 from tests.controller.resources.power_stage import (
     APPLIED,
@@ -243,3 +244,27 @@ def test_a_template_is_never_started(tmp_path):
         assert [report.text for report in plan.reported] == [
             "is a template: it is never started and never stopped"
         ]
+
+
+SET = """\
+machine_sets:
+  all: {match: {tags: [prod]}, power: {state: running}}
+  web: {match: {name: "web-*"}, power: {state: OTHER}}
+"""
+
+
+def test_a_set_gives_its_guests_their_power_and_the_machine_itself_wins(tmp_path):
+    own = "machines: {web-01: {vmid: 101, power: {state: unmanaged}}}\n"
+    with staged(tmp_path, FRIDAY_EVENING, text=SET.replace("OTHER", "running")) as stage:
+        [change] = stage.plan().changes
+        assert (change.key, change.reason) == ("web-01", "the policy wants it running")
+        stage.text += own
+        assert stage.plan().changes == ()
+
+
+def test_two_sets_that_differ_are_named(tmp_path):
+    with (
+        staged(tmp_path, FRIDAY_EVENING, text=SET.replace("OTHER", "stopped")) as stage,
+        pytest.raises(PolicyErrors, match="'web' and 'all'"),
+    ):
+        stage.plan()

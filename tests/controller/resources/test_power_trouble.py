@@ -291,3 +291,16 @@ def test_two_at_a_time_on_each_node_and_one_list_a_node_and_tick(tmp_path):
         lists = sum(number for asked, number in center.requests.items() if asked.endswith("/tasks"))
         assert lists <= 3 * (ticks + 2)
         assert 40 <= stage.clock.waited < 60  # four on a node, two at a time, twenty seconds each
+
+
+def test_who_stands_in_line_behind_others_is_in_time(tmp_path):
+    text = OFFICE[: OFFICE.index("machines:")].replace('20:00"', '20:00", timeout: 300s, on_timeout: stop')
+    machines = ", ".join(f"g{n}: {{power: {{schedule: office}}}}" for n in range(8))
+    environment = fleet(8, nodes=1)
+    with staged(
+        tmp_path, FRIDAY_EVENING, text=f"{text}machines: {{{machines}}}\n", environment=environment
+    ) as stage:
+        for guest in stage.lab.center.environment.guests.values():
+            guest.state, guest.hangs = "running", True
+        assert stage.results() == APPLIED * 8
+        assert stage.clock() > seconds("2026-11-20T19:15")

@@ -265,6 +265,6 @@ def test_a_set_gives_its_guests_their_power_and_the_machine_itself_wins(tmp_path
 def test_two_sets_that_differ_are_named(tmp_path):
     with (
         staged(tmp_path, FRIDAY_EVENING, text=SET.replace("OTHER", "stopped")) as stage,
-        pytest.raises(PolicyErrors, match="'web' and 'all'"),
+        pytest.raises(PolicyErrors, match='in the sets "web" and "all"'),
     ):
         stage.plan()

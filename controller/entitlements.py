@@ -7,8 +7,9 @@ Proxmox's access control list, and what a person's account has been given beside
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from controller.policy.readings import ASSIGNABLE
 from controller.policy.teams import all_members, ancestors, teams_of, with_included
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ __all__ = [
     "privileges_on",
     "roles_of",
 ]
-
-ASSIGNABLE: Final = ("machines", "machine_sets", "pools", "storages", "nodes")
-"""Sections whose entries people and teams are assigned to."""
 
 
 @dataclass(frozen=True, order=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from controller.policy.places import key_position, value_position
 from controller.policy.problems import quoted
-from controller.policy.readings import entries_of, map_of, text_of
+from controller.policy.readings import ASSIGNABLE, entries_of, map_of, text_of, texts_of
 
 if TYPE_CHECKING:
     from controller.policy.merge import Merged
@@ -32,6 +32,12 @@ _FIELDS: Final = {
 }
 """What Keycloak keeps beside the attributes, and the field of the policy for it."""
 
+_LONGEST_LOCAL_PART: Final = 64
+"""Of an address, before the @ (RFC 5321, and Keycloak's own check)."""
+
+_PROXMOX_EMAIL: Final = re.compile(r"[\w+~-]+(\.[\w+~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
+"""What Proxmox takes for an address (pve-common, PVE::JSONSchema `email-opt`)."""
+
 _LONGEST_GROUP: Final = 56
 """Team `x` is the group `steward-x` on Proxmox; the same room as roles have."""
 
@@ -41,6 +47,7 @@ def check_people(merged: Merged) -> None:
     _check_role_names(merged)
     _check_team_names(merged)
     _check_emails(merged)
+    _check_emails_on_proxmox(merged)
     for path, user in entries_of(merged, "users"):
         _check_user(merged, path, user)
 
@@ -82,12 +89,51 @@ def _check_emails(merged: Merged) -> None:
             merged.report(value_position(merged.place, ("users", name, "email")), message)
 
 
+def _check_emails_on_proxmox(merged: Merged) -> None:
+    """An address that Proxmox refuses is a mistake for who gets an account there."""
+    refused = {
+        str(path[1]): email
+        for path, user in entries_of(merged, "users")
+        if (email := text_of(user, "email")) and not _PROXMOX_EMAIL.fullmatch(email)
+    }
+    for name in sorted(refused.keys() & _on_proxmox(merged)) if refused else ():
+        message = f"Proxmox, where {quoted(name)} is assigned something, refuses the address"
+        where = value_position(merged.place, ("users", name, "email"))
+        merged.report(where, f"{message} {quoted(refused[name])}: letters, digits and . _ + - before the @")
+
+
+def _on_proxmox(merged: Merged) -> set[str]:
+    """The people who are assigned something, themselves, by a token or by a team or one above it."""
+    people: set[str] = set()
+    teams: set[str] = set()
+    for _, entry in entries_of(merged, *ASSIGNABLE):
+        assigned = map_of(entry, "assigned")
+        people |= {*map_of(assigned, "users"), *(one.split("!")[0] for one in map_of(assigned, "tokens"))}
+        teams |= map_of(assigned, "teams").keys()
+    parents = {str(path[1]): text_of(team, "parent") for path, team in entries_of(merged, "teams")}
+    for _ in parents:  # a chain is no longer than there are teams
+        below = {team for team, parent in parents.items() if parent in teams} - teams
+        if not below:
+            break
+        teams |= below
+    for path, team in entries_of(merged, "teams"):
+        people |= {name for _, name in texts_of(team, "members")} if path[1] in teams else set()
+    for path, user in entries_of(merged, "users"):
+        if teams & {name for _, name in texts_of(user, "teams")}:
+            people.add(str(path[1]))
+    return people
+
+
 def _check_user(merged: Merged, path: Path, user: dict[str, Value]) -> None:
     if str(path[1]).startswith(_SERVICE_ACCOUNTS):
         message = f"{quoted(path[1])} is the account of a client: say service_account there"
         merged.report(key_position(merged.place, path), message)
+    email = text_of(user, "email")
+    if len(email.partition("@")[0]) > _LONGEST_LOCAL_PART:
+        message = f"{quoted(email)} has more than {_LONGEST_LOCAL_PART} characters before the @"
+        merged.report(value_position(merged.place, (*path, "email")), message)
     for name, why in (("invite", "an invitation goes"), ("email_verified", "what is verified is")):
-        if user.get(name) is True and not text_of(user, "email"):
+        if user.get(name) is True and not email:
             message = f"{why} to an e-mail address" if name == "invite" else f"{why} an e-mail address"
             merged.report(key_position(merged.place, (*path, name)), f"{message}: give email")
     for name in map_of(user, "attributes"):

@@ -6,7 +6,7 @@ types are complained about by themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     from controller.policy.merge import Merged
     from controller.policy.places import Token, Value
 
-__all__ = ["Path", "entries_of", "found_at", "given", "map_of", "number_of", "text_of", "texts_of"]
+__all__ = [
+    "ASSIGNABLE",
+    "Path",
+    "entries_of",
+    "found_at",
+    "given",
+    "map_of",
+    "number_of",
+    "text_of",
+    "texts_of",
+]
+
+ASSIGNABLE: Final = ("machines", "machine_sets", "pools", "storages", "nodes")
+"""Sections whose entries people, teams and tokens are assigned to."""
 
 Path = tuple["Token", ...]
 """Where a value stands, from the top of the policy."""

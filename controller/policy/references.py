@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from controller.policy.places import Token, Value, key_position, value_position
 from controller.policy.problems import did_you_mean, quoted
-from controller.policy.readings import map_of
+from controller.policy.readings import ASSIGNABLE, map_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,8 +23,6 @@ _KEY: Final = "<key>"
 
 _TOKENS: Final = "users.*.proxmox_tokens"
 
-_ASSIGNABLE: Final = ("machines", "machine_sets", "pools", "storages", "nodes")
-
 REFERENCES: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     (("roles", _EACH, "includes", _EACH), "role", "roles"),
     (("users", _EACH, "roles", _EACH), "role", "roles"),
@@ -36,12 +34,12 @@ REFERENCES: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     (("teams", _EACH, "parent"), "team", "teams"),
     (("teams", _EACH, "members", _EACH), "user", "users"),
     (("teams", _EACH, "managers", _EACH), "user", "users"),
-    *(((section, _EACH, "assigned", "users", _KEY), "user", "users") for section in _ASSIGNABLE),
-    *(((section, _EACH, "assigned", "users", _EACH), "role", "roles") for section in _ASSIGNABLE),
-    *(((section, _EACH, "assigned", "teams", _KEY), "team", "teams") for section in _ASSIGNABLE),
-    *(((section, _EACH, "assigned", "teams", _EACH), "role", "roles") for section in _ASSIGNABLE),
-    *(((section, _EACH, "assigned", "tokens", _KEY), "token", _TOKENS) for section in _ASSIGNABLE),
-    *(((section, _EACH, "assigned", "tokens", _EACH), "role", "roles") for section in _ASSIGNABLE),
+    *(((section, _EACH, "assigned", "users", _KEY), "user", "users") for section in ASSIGNABLE),
+    *(((section, _EACH, "assigned", "users", _EACH), "role", "roles") for section in ASSIGNABLE),
+    *(((section, _EACH, "assigned", "teams", _KEY), "team", "teams") for section in ASSIGNABLE),
+    *(((section, _EACH, "assigned", "teams", _EACH), "role", "roles") for section in ASSIGNABLE),
+    *(((section, _EACH, "assigned", "tokens", _KEY), "token", _TOKENS) for section in ASSIGNABLE),
+    *(((section, _EACH, "assigned", "tokens", _EACH), "role", "roles") for section in ASSIGNABLE),
     *(
         ((section, _EACH, "power", "schedule"), "schedule", "schedules")
         for section in ("machines", "machine_sets")

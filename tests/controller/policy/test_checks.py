@@ -162,7 +162,28 @@ ORIGINS = {
     "x.org": "is no origin, as https://grafana.example.org, or + for those of redirect",
 }
 
+REFUSED_ADDRESS = '"o\'jo@example.org": letters, digits and . _ + - before the @'
+IRISH = """\
+roles: {r: {}}
+teams: {ops: {}, web: {parent: ops, members: [jo]}}
+users:
+  al: {email: o'al@example.org}
+  jo: {email: o'jo@example.org}
+nodes: {pve1: {assigned: {teams: {ops: r}}}}
+"""
 PEOPLE = {
+    "an address that only Keycloak takes": (
+        IRISH,
+        f'7:15: Proxmox, where "jo" is assigned something, refuses the address {REFUSED_ADDRESS}',
+    ),
+    "two dots in an address": (
+        "users: {jo: {email: a..b@example.org}}\n",
+        '3:21: "a..b@example.org" is not an e-mail address',
+    ),
+    "an address too long for Keycloak": (
+        f"users: {{jo: {{email: {'a' * 65}@b.org}}}}\n",
+        f'3:21: "{"a" * 57}..." has more than 64 characters before the @',
+    ),
     "a role of Keycloak's": (
         "roles: {uma_authorization: {}}\n",
         '3:9: "uma_authorization" is a role of Keycloak\'s own: take another name',

@@ -16,12 +16,13 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from controller.errors import Conflict, NotThere
+from controller.plan.brakes import ACTIVE_USERS
 from controller.plan.change import Change, Operation, Outcome, delete, freeze, update
-from controller.plan.plan import Report
 from controller.proxmox_values import ProxmoxUser, UserPatch
 from controller.resources.ownership import Rules, compare
 from controller.resources.proxmox_groups import SECTION as TEAMS
-from controller.resources.proxmox_marks import marked, marks_of, owner_of
+from controller.resources.proxmox_marks import marked, marks_of
+from controller.resources.proxmox_membership import Team, owned_by, strangers, usable
 from controller.resources.proxmox_people import GROUP_PREFIX, members_here, people_here
 from controller.resources.proxmox_sight import require_users
 from controller.resources.resource import Context, Difference
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from controller.proxmox_values import ProxmoxGroup
     from controller.resources.proxmox_ports import ProxmoxReader, ProxmoxWriter
 
-__all__ = ["SECTION", "SeenUsers", "Team", "User", "Wanted", "apply", "desired", "diff", "observe"]
+__all__ = ["SECTION", "SeenUsers", "User", "Wanted", "apply", "desired", "diff", "observe"]
 
 SECTION = "users"
 
@@ -75,15 +76,6 @@ class User:
             "vanished": self.vanished,
             "teams": sorted(self.teams),
         }
-
-
-@dataclass(frozen=True)
-class Team:
-    """A team with a group here: its people, whether an unmarked group is taken over or a missing one made."""
-
-    members: frozenset[str]
-    adopt: bool = False
-    is_made: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,7 +149,7 @@ def observe(client: ProxmoxReader, context: Context) -> SeenUsers:
 
 def diff(observed: SeenUsers, desired: Wanted, context: Context) -> Difference:
     """What to create, alter and delete; as prunes, what becomes of people whom the policy no longer names."""
-    teams = _usable(observed, desired, context)
+    teams = usable(observed.groups, desired.teams, context)
     seen = _people(observed, teams, context)
     present = {
         name: _aligned(replace(user, teams=user.teams & teams), seen.get(name))
@@ -179,21 +171,19 @@ def diff(observed: SeenUsers, desired: Wanted, context: Context) -> Difference:
     ]
     left = {name: user for name, user in ours.items() if name not in desired}
     prunes = [prune for name, user in left.items() if (prune := _vanishing(name, user, context))]
-    reported += _strangers(observed, desired, teams, ours, context)
-    grants = sum(len(user.teams) for user in ours.values())
-    return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours), "grants": grants})
-
-
-def _usable(observed: SeenUsers, desired: Wanted, context: Context) -> frozenset[str]:
-    """The teams whose group is ours, or will be by the time that people join it."""
-    found = set()
-    for name, team in desired.teams.items():
-        group = observed.groups.get(GROUP_PREFIX + name)
-        owner = owner_of(group.comment) if group else ""
-        will_be = team.is_made and (group is None or (not owner and team.adopt))
-        if will_be or (group is not None and owner == context.owner):
-            found.add(name)
-    return frozenset(found)
+    reported += strangers(observed.groups, desired.teams, teams, ours, context)
+    populations = {
+        SECTION: len(ours),
+        "grants": sum(len(user.teams) for user in ours.values()),
+        ACTIVE_USERS: sum(user.enabled for user in ours.values()),
+    }
+    return Difference(
+        tuple(changes),
+        tuple(prunes),
+        tuple(reported),
+        populations,
+        possessions={name: owned_by(name, observed.groups, context) for name in context.protected},
+    )
 
 
 def _people(observed: SeenUsers, teams: frozenset[str], context: Context) -> dict[str, User]:
@@ -209,26 +199,6 @@ def _people(observed: SeenUsers, teams: frozenset[str], context: Context) -> dic
 def _groups_needed(after: Fields, context: Context) -> tuple[str, ...]:
     teams = after.get("teams")
     return tuple(f"{context.system}/{TEAMS}/{team}" for team in teams) if isinstance(teams, Sequence) else ()
-
-
-def _strangers(
-    observed: SeenUsers,
-    desired: Wanted,
-    teams: frozenset[str],
-    ours: Mapping[str, User],
-    context: Context,
-) -> list[Report]:
-    """Members of our groups whom no policy puts there, and whose account is not ours to alter."""
-    reports = []
-    for team in sorted(teams):
-        group = observed.groups.get(GROUP_PREFIX + team)
-        for userid in group.members if group else ():
-            name, _, realm = userid.rpartition("@")
-            is_named = realm == context.realm and name in desired.teams[team].members
-            if not is_named and not (realm == context.realm and name in ours):
-                text = f"{userid} is in the group {GROUP_PREFIX}{team}, and no policy says so"
-                reports.append(Report(context.system, TEAMS, team, text, pages=True))
-    return reports
 
 
 def apply(client: ProxmoxWriter, change: Change) -> Outcome:
@@ -276,7 +246,8 @@ def _aligned(wanted: User, seen: User | None) -> User:
 
 def _removed(before: Fields, after: Fields | None) -> Mapping[str, int]:
     """What the brakes count: an account that can no longer log in, and memberships that are taken."""
-    disabled = {SECTION: 1} if before["enabled"] and not (after and after["enabled"]) else {}
+    is_out = before["enabled"] and not (after and after["enabled"])
+    disabled = {SECTION: 1, ACTIVE_USERS: 1} if is_out else {}
     taken = set(_listed(before)) - set(_listed(after or {}))
     return {**disabled, **({"grants": len(taken)} if taken else {})}
 

@@ -14,11 +14,13 @@ import pytest
 
 from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
 from controller.clients.proxmox_writer import ProxmoxWriter
+from controller.plan.brakes import check
 from controller.plan.change import Result
 from controller.plan.limits import DEFAULT_LIMITS, strictest
 from controller.policy import parse
 from controller.reconcile.applier import Applier, Target
 from controller.reconcile.planner import Memory, Planner, System
+from controller.resources.overrides import Overrides, Suspension
 from controller.resources.proxmox_table import PROXMOX
 from controller.secret_sources import SecretSource, SecretSources
 from lab.proxmox.accounts import Entry, Group, Pool, Token, User
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from controller.plan.limits import Strictest
     from controller.plan.plan import Plan
 
 TODAY = date(2026, 11, 20)
@@ -87,15 +90,16 @@ class World:
     def policy(self, text: str) -> Any:
         return parse({"policy.yaml": text.replace("SECRETS", str(self.secrets)).encode()}, "")
 
-    def plan(self, text: str = POLICY) -> Plan:
-        policy = self.policy(text)
+    def planner(self) -> Planner:
         system = System(
             "proxmox:par1", self.lab.url, "sso", self.reader, PROXMOX, glance=ProxmoxReader.glance
         )
-        planner = Planner([system], datetime.combine(self.today, time(12), UTC), issuer=ISSUER)
-        return planner.compare(
-            policy, planner.observe(policy), Memory(strictest([DEFAULT_LIMITS]), lambda *_: self.known)
-        )
+        return Planner([system], datetime.combine(self.today, time(12), UTC), issuer=ISSUER)
+
+    def plan(self, text: str = POLICY, *, limits: Strictest | None = None) -> Plan:
+        policy, planner = self.policy(text), self.planner()
+        memory = Memory(limits or strictest([DEFAULT_LIMITS]), lambda *_: self.known)
+        return planner.compare(policy, planner.observe(policy), memory)
 
     def apply(self, text: str = POLICY) -> set[str]:
         return {str(one.result) for one in self.carry_out(self.plan(text))}
@@ -698,3 +702,29 @@ def test_a_path_on_which_our_token_has_nothing_hides_what_is_there(tmp_path):
     with cluster(tmp_path, populate=populate) as world:
         (gap, *_) = [gap for gap in world.plan().unobserved if gap.section == "machines.assigned"]
         assert "/vms/202 are hidden" in gap.why
+
+
+def test_a_suspended_person_is_disabled_until_the_suspension_ends(world):
+    world.apply()
+    until = datetime(2026, 11, 25, tzinfo=UTC)
+    overrides = Overrides(suspended={"bo": Suspension("bo", until, "ada", "lost laptop")})
+    policy = world.policy(POLICY)
+    planner = world.planner()
+    memory = Memory(strictest([DEFAULT_LIMITS]), lambda *_: True, overrides=overrides)
+    plan = planner.compare(policy, planner.observe(policy), memory)
+    assert keys(plan) == ["update users/bo"]
+    world.carry_out(plan)
+    assert world.lab.center.accounts.users["bo@sso"].enable == 0
+    assert keys(world.plan()) == ["update users/bo"], "without the override the account is enabled again"
+
+
+def test_what_protected_people_have_in_groups_is_told_to_the_brakes(world):
+    world.apply()
+    protected = strictest([replace(DEFAULT_LIMITS, protected=frozenset({"bo"}), source="a test")])
+    plan = world.plan(POLICY.replace("members: [bo]", "members: [dee]"), limits=protected)
+    assert [(one.rule, [change.key for change in one.changes]) for one in check(plan, protected)] == [
+        ("protected_users", ["bo"])
+    ]
+    nothing = world.plan(POLICY.replace("pools:", "pools: {}\nunused:").split("unused:")[0], limits=protected)
+    rules = {one.rule: {change.identity for change in one.changes} for one in check(nothing, protected)}
+    assert "proxmox:par1/teams/ml" in rules["protected_users"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.errors import ControllerError
+from controller.policy.problems import PolicyErrors
 
 if TYPE_CHECKING:
     from controller.policy.model import Policy
+    from controller.policy.problems import Problem
 
 __all__ = ["diff"]
 
@@ -85,4 +88,13 @@ def _at_commit(git: Path, name: str, folder: str) -> Policy:
     except GitError as error:
         hint = "a branch, a tag or a commit's id; --git names the repository"
         raise ControllerError(f"{git} has no commit {name}", hint=hint) from error
-    return read_policy(repository, commit, folder)
+    try:
+        return read_policy(repository, commit, folder)
+    except PolicyErrors as errors:
+        raise PolicyErrors(_within(name, problem) for problem in errors.problems) from None
+
+
+def _within(commit: str, problem: Problem) -> Problem:
+    """A problem of a commit, its place as Git writes it: commit:path."""
+    position = replace(problem.position, file=f"{commit}:{problem.position.file}")
+    return replace(problem, position=position)

@@ -227,5 +227,9 @@ def test_commits_on_the_command_line(tmp_path):
     assert "role extra  includes +viewer" in printed
     assert "common/roles.yaml:1" in printed
     steward(tmp_path, "diff", "main", "main", *arguments, code=0)
+    (repository / "prod" / "all.yaml").write_text(BASE.replace("[power]", "[powr]"))
+    git(repository, "commit", "--quiet", "--all", "--message=three")
+    wrong = steward(tmp_path, "diff", "main~1", "main", *arguments, code=1)
+    assert 'main:prod/all.yaml:9:16: unknown role "powr"; did you mean "power"?' in wrong
     assert "has no commit mian" in steward(tmp_path, "diff", "mian", "main", *arguments, code=1)
     assert "give --git too" in steward(tmp_path, "diff", "a", "b", "--folder", "prod", code=1)

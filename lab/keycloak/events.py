@@ -78,6 +78,13 @@ def admin_events(call: Call) -> list[Json]:
     return [event_answer(event, call.keycloak, call.realm) for event in page]
 
 
+def user_events(call: Call) -> list[Json]:
+    """GET events: what people do themselves. Of that the lab records nothing."""
+    call.require("view-events", "manage-events")
+    _known(call.query.getall("type", []), frozenset(EVENT_TYPES))
+    return []
+
+
 def clear_admin_events(call: Call) -> None:
     """DELETE admin-events."""
     call.require("manage-events")
@@ -153,6 +160,7 @@ def _instant(call: Call, name: str, *, days: int = 0) -> int | None:
 ROUTES = (
     ("GET", "/admin-events", admin_events),
     ("DELETE", "/admin-events", clear_admin_events),
+    ("GET", "/events", user_events),
     ("GET", "/events/config", get_config),
     ("PUT", "/events/config", put_config),
 )

@@ -1,4 +1,4 @@
-"""A mail server on loopback that keeps what it is given, or refuses it."""
+"""A mail server on loopback that keeps what it is given."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class Mail:
 
 
 class Mailbox:
-    """Takes mail on a free port while the block lasts; `refuses` makes it say no."""
+    """Takes mail on a free port while the block lasts."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
-        self.refuses = False
         mailbox = self
 
         class Conversation(socketserver.StreamRequestHandler):
@@ -57,10 +56,10 @@ class Mailbox:
             verb = line.split(":")[0].strip().upper()
             if verb == "RCPT TO":
                 recipient = line.partition("<")[2].partition(">")[0]
-            if verb == "DATA" and not self.refuses:
+            if verb == "DATA":
                 say("354 go on")
                 text = "".join(iter(lambda: peer.rfile.readline().decode(errors="replace"), ".\r\n"))
                 self.mails.append(Mail(recipient, text))
-            say("554 refused" if verb == "DATA" and self.refuses else "250 ok")
+            say("250 ok")
             if verb == "QUIT":
                 return

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from lab.keycloak.answers import Refusal, role_answer
 from lab.keycloak.shapes import not_json
+from lab.keycloak.things import Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lab.keycloak.call import Call
-    from lab.keycloak.things import Group, Role, User
+    from lab.keycloak.things import Role, User
 
 __all__ = ["ROUTES"]
 
@@ -42,7 +43,7 @@ def mapped(call: Call) -> list[Json]:
 
 
 def effective(call: Call) -> list[Json]:
-    """GET …/role-mappings/realm/composite: with what roles include, and for users what their groups give."""
+    """GET …/role-mappings/realm/composite: with what roles include, and what the groups above give."""
     return [role_answer(role) for role in _of_realm(_effective(call, _seen(call)))]
 
 
@@ -107,8 +108,11 @@ def _altered(call: Call) -> User | Group:
 
 
 def _effective(call: Call, holder: User | Group) -> list[Role]:
-    ids = call.realm.held(call.user()) if "user" in call.names else holder.roles
-    return call.realm.effective(ids)
+    realm = call.realm
+    if isinstance(holder, Group):
+        above = [group.roles for group in realm.lineage(holder)]
+        return realm.effective(set[str]().union(*above))
+    return realm.effective(realm.held(holder))
 
 
 def _of_realm(roles: Iterable[Role]) -> list[Role]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from controller.keycloak_values import UserPatch
+from tests.contract.keycloak_raw import Raw, logged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,42 +23,6 @@ PASSWORD = "open sesame"
 MANY = 120
 
 
-@dataclass
-class Raw:
-    """HTTP with an administrator's token, below the realm of this module."""
-
-    server: RunningKeycloak
-    realm: str
-    session: requests.Session = field(default_factory=requests.Session)
-
-    def call(self, method: str, path: str, body: object = None, **query: object) -> requests.Response:
-        return self.session.request(
-            method, f"{self.server.url}/admin/realms/{self.realm}{path}", json=body, params=query, timeout=30
-        )
-
-    def get(self, path: str, **query: object) -> Any:
-        answer = self.call("GET", path, **query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def form(self, path: str, **fields: str) -> requests.Response:
-        base = f"{self.server.url}/realms/{self.realm}"
-        return self.session.post(f"{base}{path}", data={"client_id": "admin-cli", **fields}, timeout=30)
-
-    def token(self, **fields: str) -> requests.Response:
-        return self.form("/protocol/openid-connect/token", **fields)
-
-    def refreshed(self, login: dict[str, str]) -> requests.Response:
-        return self.token(grant_type="refresh_token", refresh_token=login["refresh_token"])
-
-    def new_user(self, name: str, **fields: object) -> str:
-        body = {"username": name, "email": f"{name}@example.org", "enabled": True, **fields}
-        body |= {"firstName": "First", "lastName": "Last"} | fields
-        answer = self.call("POST", "/users", body)
-        assert answer.status_code == 201, answer.text
-        return str(answer.headers["Location"].rpartition("/")[2])
-
-
 @pytest.fixture(scope="module")
 def writer(keycloak: RunningKeycloak, keycloak_realm: KeycloakWriter) -> KeycloakWriter:
     keycloak_realm.declare_owner()
@@ -67,19 +31,7 @@ def writer(keycloak: RunningKeycloak, keycloak_realm: KeycloakWriter) -> Keycloa
 
 @pytest.fixture(scope="module")
 def raw(keycloak: RunningKeycloak, writer: KeycloakWriter) -> Iterator[Raw]:
-    with requests.Session() as session:
-        session.verify = str(keycloak.ca_file)
-        session.trust_env = False
-        client = Raw(keycloak, writer.realm_name, session)
-        form = {
-            "grant_type": "password",
-            "client_id": "admin-cli",
-            "username": keycloak.username,
-            "password": keycloak.password,
-        }
-        address = f"{keycloak.url}/realms/master/protocol/openid-connect/token"
-        token = session.post(address, data=form, timeout=30).json()["access_token"]
-        session.headers["Authorization"] = f"Bearer {token}"
+    with logged_in(keycloak, writer.realm_name) as client:
         users = [{"username": f"many{n:03}", "enabled": True, "realmRoles": ["crowd"]} for n in range(MANY)]
         assert client.call("POST", "/partialImport", {"users": users}).status_code == 200
         yield client

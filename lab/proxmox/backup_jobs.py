@@ -10,7 +10,7 @@ from lab.proxmox.formats import split_list
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field, Schema, boolean, integer, text
 
-__all__ = ["METHODS"]
+__all__ = ["METHODS", "VZDUMP_OPTIONS"]
 
 _READ = OnPath("/", ("Sys.Audit",))
 _MANAGE = OnPath("/", ("Sys.Modify",))
@@ -61,6 +61,9 @@ _OPTIONS: Schema = {
     "vmid": text("vmid", optional=True, listed=True),
     "zstd": integer(),
 }
+_OF_JOBS = ("comment", "dow", "enabled", "node", "repeat-missed", "schedule", "starttime")
+VZDUMP_OPTIONS: Schema = {name: field for name, field in _OPTIONS.items() if name not in _OF_JOBS}
+"""What a backup takes that is made at once."""
 
 
 def list_jobs(call: Call) -> object:

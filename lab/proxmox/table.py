@@ -22,6 +22,7 @@ from lab.proxmox import (
     power,
     storage,
     version,
+    vzdump,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ METHODS = (
     *power.METHODS,
     *node_tasks.METHODS,
     *storage.METHODS,
+    *vzdump.METHODS,
 )
 
 

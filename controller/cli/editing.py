@@ -75,7 +75,8 @@ def _through(*, sort: bool) -> None:
 
 
 def _one(path: Path, told: _Told, *, writes: bool, shows: bool, sort: bool) -> None:
-    from controller.editing.files import content, difference, replace
+    from controller.editing.differences import difference
+    from controller.editing.files import content, replace
     from controller.editing.formatting import formatted
 
     data = content(path)

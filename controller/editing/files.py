@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 import tempfile
@@ -15,7 +14,7 @@ from controller.policy.document import MAX_FILE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["content", "difference", "policy_files", "replace"]
+__all__ = ["content", "policy_files", "replace"]
 
 _NEW_FILE_MODE = 0o644
 
@@ -81,14 +80,3 @@ def replace(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise ControllerError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def difference(before: str, after: str, name: str) -> str:
-    """What changes in a file, as `diff -u` shows it; "" where nothing does."""
-    path = name.lstrip("/")
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
-    )
-    return "".join(
-        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
-    )

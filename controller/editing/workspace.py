@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from typing import TYPE_CHECKING
 
-from controller.editing.files import difference, replace
+from controller.editing.differences import difference
+from controller.editing.files import replace
 from controller.editing.formatting import opened
 from controller.editing.order import put_in_order
 from controller.editing.tree import Collection, Entry, Scalar, Tree

@@ -39,6 +39,9 @@ _SECRET_KEY_IN_TEXT: Final = re.compile(
     r"(?:password|passwd|passphrase|secret|token|key)[\"']?\s*:", re.IGNORECASE
 )
 
+_NO_SECRETS: Final = frozenset(("", "enabled", "default", "disabled"))
+"""What may stand under a name like UPDATE_PASSWORD, which is a required action."""
+
 
 def find_secrets(document: Document, text: str) -> list[Problem]:
     """A problem for each value of `document` that looks like a secret; `text` is the file's content."""
@@ -48,7 +51,7 @@ def find_secrets(document: Document, text: str) -> list[Problem]:
     return [
         Problem(value_position(document.place, path), _message(path))
         for path, value, is_named in _texts(document.value, (), _Names())
-        if (is_named and value) or (looks and _LOOKS_SECRET.search(value))
+        if (is_named and value not in _NO_SECRETS) or (looks and _LOOKS_SECRET.search(value))
     ]
 
 
@@ -57,7 +60,7 @@ def secret_paths(value: Value) -> list[tuple[Token, ...]]:
     return [
         path
         for path, text, is_named in _texts(value, (), _Names())
-        if (is_named and text) or _LOOKS_SECRET.search(text)
+        if (is_named and text not in _NO_SECRETS) or _LOOKS_SECRET.search(text)
     ]
 
 

@@ -97,7 +97,12 @@ def diff(observed: Seen, desired: Mapping[str, Provider], context: Context) -> D
     if observed.hidden:
         return _unseen(observed.hidden, desired, context)
     seen = observed.providers
-    aligned = {alias: _aligned(wanted, seen.get(alias)) for alias, wanted in desired.items()}
+    held = [gap for alias in desired if (gap := _held(seen.get(alias), desired[alias], context))]
+    aligned = {
+        alias: _aligned(wanted, seen.get(alias))
+        for alias, wanted in desired.items()
+        if not _held(seen.get(alias), wanted, context)
+    }
     needs = (f"{context.system}/realm/{context.realm}",)
     rules = Rules(SECTION, "identity provider", lambda _key, _after: needs)
     changes, reported = compare(seen, aligned, context, rules)
@@ -114,7 +119,8 @@ def diff(observed: Seen, desired: Mapping[str, Provider], context: Context) -> D
         for alias, provider in ours.items()
         if alias not in desired
     ]
-    return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
+    populations = {SECTION: len(ours)}
+    return Difference(tuple(changes), tuple(prunes), tuple(reported), populations, gaps=tuple(held))
 
 
 def apply(client: SettingsWriter, change: Change) -> Outcome:
@@ -140,6 +146,16 @@ def _unseen(why: str, desired: Mapping[str, Provider], context: Context) -> Diff
         return Difference(gaps=(Gap(context.system, SECTION, why),))
     text = "are not looked at: the policy names none, and our account lacks view-identity-providers"
     return Difference(reported=(Report(context.system, SECTION, "", text),))
+
+
+def _held(seen: Provider | None, wanted: Provider, context: Context) -> Gap | None:
+    """Keycloak answers a change of the type with 204 and leaves it (26.7.3)."""
+    if seen is None or seen.value.type == wanted.given["type"]:
+        return None
+    if seen.owner != context.owner and not (wanted.adopt and not seen.owner):
+        return None
+    why = f"{wanted.source}: {seen.value.alias} is of the type {seen.value.type}, which nobody can change"
+    return Gap(context.system, SECTION, f"{why}: take another alias, or delete it first", is_held=True)
 
 
 def _given(wanted: ProviderPolicy) -> dict[str, object]:

@@ -9,28 +9,11 @@ import pytest
 
 from controller.keycloak_values import KeycloakRealm, RolePatch
 from controller.plan.change import Result
-from controller.reconcile.passes import Braked
-from tests.contract.test_keycloak_rights import service_account
-from tests.controller.place import Place, placed
-from tests.controller.stage import policy_of, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from lab.keycloak.real import RunningKeycloak
-
-
-@pytest.fixture
-def place(keycloak: RunningKeycloak, tmp_path: Path) -> Iterator[Place]:
-    with placed(keycloak, tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
-def there(place: Place) -> Place:
-    place.writer.create_realm(KeycloakRealm(place.realm, admin_events=True))
-    return place
+    from tests.controller.place import Place
 
 
 DEEP = """
@@ -323,6 +306,32 @@ def test_what_left_the_policy_is_pruned_with_its_flow(there: Place):
     assert there.get("/roles/viewer")["attributes"] == {"steward.owner": ["prod"]}
 
 
+def test_what_is_given_as_nothing_is_emptied(there: Place):
+    there.settle(there.policy(DEEP + PROVIDERS, PEOPLE))
+    realm = DEEP.replace("Acme", '""').replace(
+        "user: sso, password: {controller_file: SECRETS/mail.secret}", ""
+    )
+    realm = realm.replace("{length: 12, max_length: 80,", "{").replace("permanent: true", "permanent: false")
+    providers = PROVIDERS.replace("hosted_domain: example.org", 'hosted_domain: ""')
+    providers = providers.replace("by_email: link, scopes: [openid, email]", "by_email: confirm, scopes: []")
+    providers = providers.replace('logout_url: "https://idp.example.org/out"', 'logout_url: ""')
+    clients = PEOPLE.replace("name: Grafana", 'name: ""').replace('["https://b/", "https://a/"]', "[]")
+    clients = clients.replace("roles_claim: true", "roles_claim: false").replace(
+        "public: true", "public: false"
+    )
+    there.settle(there.policy(realm + providers, clients))
+    now = there.get("")
+    assert "length(" not in now["passwordPolicy"]
+    assert (now.get("displayName") or "", now["smtpServer"].get("password")) == ("", None)
+    google = there.get("/identity-provider/instances/google")
+    assert not google.get("firstBrokerLoginFlowAlias")
+    assert not google["config"].keys() & {"hostedDomain", "defaultScope"}
+    assert [one for one in there.get("/authentication/flows") if "steward" in one["alias"]] == []
+    (grafana,) = there.get("/clients?clientId=grafana")
+    assert grafana["attributes"].get("post.logout.redirect.uris") is None
+    assert not grafana.get("protocolMappers")
+
+
 def test_adoption_takes_over_what_nobody_owns(there: Place):
     there.post("/clients", {"clientId": "grafana", "redirectUris": ["https://old/*"], "name": "Old"})
     there.post(
@@ -379,45 +388,3 @@ def test_a_secret_from_elsewhere_is_refused_and_the_rest_is_done(there: Place):
 def test_a_required_action_that_the_server_does_not_know_is_said(there: Place):
     (outcome,) = there.apply(there.policy("  required_actions: {no-such-thing: enabled}"))
     assert (outcome.result, "no required action no-such-thing" in outcome.reason) == (Result.CONFLICT, True)
-
-
-def test_the_client_that_we_log_in_with_is_held_by_a_brake(there: Place):
-    rights = ("realm-admin",)
-    service_account(there.server, there.writer, "steward", rights)
-    settings = json.loads((there.folder / "controller.yaml").read_text())
-    (there.folder / "own.secret").write_text("steward")
-    settings["keycloak"] = {
-        "url": there.server.url,
-        "auth_realm": there.realm,
-        "client_id": "steward",
-        "client_secret_file": "own.secret",
-        "ca_file": str(there.server.ca_file),
-    }
-    (there.folder / "controller.yaml").write_text(json.dumps(settings))
-    policy = there.policy("", "clients: {steward: {redirect: ['https://x/*'], adopt: true}, other: {}}")
-    planned = there.plan(policy)
-    assert {(one.rule, change.key) for one in planned.refusals for change in one.changes} == {
-        ("ourselves", "steward")
-    }
-    before = there.get("/clients?clientId=steward")
-    with pytest.raises(Braked):
-        there.apply(policy)
-    assert there.get("/clients?clientId=steward") == before
-
-
-def test_reading_takes_as_many_requests_for_many_as_for_few(tmp_path: Path):
-    counted = []
-    for number in (3, 300):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        with staged(folder) as stage:
-            names = [f"n{i}" for i in range(number)]
-            text = "realm:\n  name: acme\n  sessions: {idle: 40m}\n  identity_providers:\n"
-            text += "".join(f"    {name}: {{type: github, client_id: x}}\n" for name in names)
-            text += "clients:\n" + "".join(f"  {name}: {{redirect: ['https://x/*']}}\n" for name in names)
-            assert {one.result for one in stage.apply(policy_of(text))} == {Result.APPLIED}
-            stage.requests.clear()
-            assert stage.plan(policy_of(text)).plan.is_empty
-            counted.append(dict(stage.requests))
-    assert counted[0] == counted[1]
-    assert sum(counted[0].values()) < 40

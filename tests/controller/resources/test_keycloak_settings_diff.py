@@ -150,6 +150,18 @@ def test_an_identity_provider(seen, text, changed):
     assert found == ({"google": changed} if changed else {})
 
 
+@pytest.mark.parametrize(("owner", "adopt", "gaps"), [("prod", False, 1), ("", True, 1), ("", False, 0)])
+def test_another_type_is_held_where_the_provider_would_be_ours(owner, adopt, gaps):
+    observed = identity_providers.Seen(
+        {"google": identity_providers.Provider(replace(PROVIDER, owner=owner))}
+    )
+    text = f"{{type: github, client_id: x, adopt: {str(adopt).lower()}}}"
+    policy = policy_of(f"realm: {{name: acme, identity_providers: {{google: {text}}}}}")
+    found = identity_providers.diff(observed, identity_providers.desired(policy, CONTEXT), CONTEXT)
+    assert (found.changes, len([gap for gap in found.gaps if gap.is_held])) == ((), gaps)
+    assert len(found.reported) == 1 - gaps
+
+
 def test_providers_that_we_may_not_see_are_a_gap_where_the_policy_names_some_and_said_otherwise():
     hidden = identity_providers.Seen({}, hidden="no right")
     named = policy_of("realm: {name: acme, identity_providers: {google: {type: google, client_id: x}}}")

@@ -315,3 +315,42 @@ def test_who_changed_it(settled: Place) -> None:
         "users/al": "eve",
         "users/jo": None,
     }
+
+
+READING = ("view-realm", "view-users", "view-clients", "view-events")
+WRITING = (*READING, "manage-realm", "manage-users")
+
+
+def as_service_account(place: Place, name: str, rights: tuple[str, ...]) -> Place:
+    """The same place, for an account that has exactly these rights; its secret is its name."""
+    body = {"clientId": name, "secret": name, "serviceAccountsEnabled": True, "publicClient": False}
+    place.post("/clients", body)
+    account = place.user(f"service-account-{name}")
+    (management,) = place.get("/clients?clientId=realm-management")
+    roles = [place.get(f"/clients/{management['id']}/roles/{right}") for right in rights]
+    place.post(f"/users/{account['id']}/role-mappings/clients/{management['id']}", roles)
+    folder = place.folder / name
+    folder.mkdir()
+    settings = json.loads((place.folder / "controller.yaml").read_text())
+    kept = {key: settings["keycloak"][key] for key in ("url", "ca_file")}
+    login = {"auth_realm": place.realm, "client_id": name, "client_secret_file": "secret"}
+    (folder / "controller.yaml").write_text(json.dumps({**settings, "keycloak": {**kept, **login}}))
+    (folder / "secret").write_text(name)
+    return replace(place, folder=folder)
+
+
+def test_the_rights_that_the_documentation_names_are_enough(place: Place) -> None:
+    place.writer.create_realm(KeycloakRealm(place.realm, admin_events=True))
+    reader = as_service_account(place, "reader", READING)
+    writer = as_service_account(place, "writer", WRITING)
+    policy = place.policy(EVENTS, PEOPLE)
+    assert reader.plan(policy).plan.unobserved == ()
+    writer.settle(policy)
+    edited(place, lastName="X")
+    found = reader.plan(policy).plan
+    assert [(one.key, one.changed_by and one.changed_by.actor) for one in found.changes] == [
+        ("jo", f"account {place.writer.rights().user_id} of another realm")
+    ]
+    turned = altered(place, ("lab: {parent: research}", "lab: {roles: [viewer]}"), (" teams: [lab],", ""))
+    writer.settle(turned)
+    writer.settle(altered(place, ("  lab: {parent: research}\n", ""), (" teams: [lab],", "")))

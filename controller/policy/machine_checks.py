@@ -24,7 +24,7 @@ _SHORTEST_IDLE_SECONDS: Final = 300
 _CONDITIONS: Final = ("cluster", "tags", "name")
 _ZONES_OF_THE_MACHINE: Final = frozenset(("localtime", "Factory", "posixrules"))
 _NAMES: Final[tuple[tuple[str, re.Pattern[str], str], ...]] = (
-    ("pools", re.compile(r"[A-Za-z0-9._-]+"), "pool"),
+    ("pools", re.compile(r"[A-Za-z][A-Za-z0-9._-]*"), "pool"),
     ("storages", re.compile(r"[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]"), "storage"),
     ("nodes", re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"), "node"),
 )
@@ -51,7 +51,7 @@ def check_machines(merged: Merged) -> None:
 
 
 _PROXMOX_SAYS: Final = {
-    "pool": "letters, digits and . _ -",
+    "pool": "a letter first, letters, digits and . _ -",
     "storage": "a letter first, at least two characters, letters, digits and . _ -",
     "node": "it is a host name, letters, digits and -",
 }

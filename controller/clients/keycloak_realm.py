@@ -34,6 +34,9 @@ __all__ = ["RealmReader", "RealmWriter"]
 _REQUIRED_ACTIONS = "/authentication/required-actions"
 
 
+_OTP = "otp."
+
+
 class RealmReader(KeycloakSession):
     """Reads a realm's settings."""
 
@@ -71,7 +74,7 @@ class RealmWriter(KeycloakSender, RealmReader):
 
         Raises `Conflict` where it exists, `NotThere` for a required action that the server does not know.
         """
-        given = settings or {}
+        given = _whole(settings or {})
         body = written(new_realm(realm), given, mail_password=self._mail_password(given, {}))
         self._send("POST", "admin/realms", body)
         self._connection.refresh_token()
@@ -125,3 +128,11 @@ class RealmWriter(KeycloakSender, RealmReader):
 
 def _settings(realm: Json, actions: list[Json]) -> Settings:
     return read(realm) | {f"{ACTIONS}{action['alias']}": action_state(action) for action in actions}
+
+
+def _whole(settings: Settings) -> Settings:
+    """Settings of a realm to be: the server takes its one-time passwords whole, or forgets what is given."""
+    if not any(name.startswith(_OTP) for name in settings):
+        return settings
+    usual = {name: value for name, value in read({}).items() if name.startswith(_OTP)}
+    return {**usual, **settings}

@@ -95,6 +95,10 @@ def diff(observed: Mapping[str, Role], desired: Mapping[str, Role], context: Con
             role.fields(),
             reason="role carries our mark and is no longer in the policy",
             object_id=role.object_id,
+            # A role that goes vanishes from those that include it: these go first, as the plan has seen them.
+            depends_on=tuple(
+                f"{context.system}/{SECTION}/{other}" for other, one in ours.items() if name in one.includes
+            ),
         )
         for name, role in ours.items()
         if name not in desired

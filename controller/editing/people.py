@@ -80,6 +80,8 @@ def field_change(word: str) -> FieldChange:
         values = tuple(one.strip() for one in found["value"].split(",") if one.strip())
     else:
         values = (found["value"],) if found["value"] else ()
+    if how is not How.SET and not values:
+        raise ControllerError(f"{quoted(word)} says nothing to add or take", hint=f"write {word}NAME")
     return FieldChange((name, rest) if rest else (name,), how, values)
 
 

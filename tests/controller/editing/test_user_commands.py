@@ -152,6 +152,7 @@ REFUSED = {
     ("joe", "mfa=required", "prod", "-y"): (1, 'names no user "joe"\nhint: did you mean "jo"?'),
     ("jo", "mail=x", "prod", "-y"): (1, 'no field "mail"\nhint: did you mean "email"?'),
     ("jo", "email+=x", "prod", "-y"): (1, "email holds one value"),
+    ("jo", "team+=", "prod", "-y"): (1, "nothing to add or take"),
     ("jo", "attributes=x", "prod", "-y"): (1, "attributes.NAME=VALUE"),
     ("--where", "teams=lab", "mfa=required", "prod", "-y"): (1, "is no condition"),
     ("jo", "mfa=required", "bo", "role+=viewer", "prod", "-y"): (1, "the order is: names"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -31,12 +32,33 @@ FAULTS: Mapping[str, str] = {
     "proxmox-malformed": "Proxmox VE answers half a JSON text",
     "keycloak-down": "connections to Keycloak are dropped; a real one is halted, so that they hang",
     "keycloak-up": "Keycloak answers again",
+    "keycloak-status": "CODE: every admin call of Keycloak is answered with it (401, 409, 429, 500, 502 …)",
+    "keycloak-refuse": "NUMBER: so many good tokens are answered with 401",
+    "keycloak-tokens": "CALLS: for how many calls a token is good, as if it ran out in the middle",
+    "keycloak-lose": "NUMBER: so many writes are done and their answers lost",
+    "keycloak-late": "SECONDS: Keycloak answers so much later than it is done",
+    "keycloak-cut": "NUMBER: so many answers of Keycloak break off in the middle",
+    "keycloak-truncate": "NUMBER: so many answers of Keycloak are half a JSON text",
+    "keycloak-shift": "NUMBER: so many pages of users change before the next one is asked for",
     "latency": "SECONDS: both answer that much later; refused where Keycloak is real",
     "clear": "no faults, all nodes up",
 }
 """The faults, and what each does with its argument."""
 
+_KEYCLOAK_FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "keycloak-status": ("status", {"times": 0}),
+    "keycloak-refuse": ("refused_tokens", {}),
+    "keycloak-tokens": ("token_uses", {}),
+    "keycloak-lose": ("lost_answers", {}),
+    "keycloak-late": ("late_seconds", {"times": 0}),
+    "keycloak-cut": ("times", {"is_cut": True}),
+    "keycloak-truncate": ("times", {"is_truncated": True}),
+    "keycloak-shift": ("shifts", {}),
+}
+"""Which fault of the simulated Keycloak takes the argument, and what else is set."""
+
 _LONGEST_LATENCY_SECONDS = 600.0
+_LARGEST_NUMBER = 600
 
 
 @dataclass(frozen=True)
@@ -62,6 +84,10 @@ class Laboratory:
             "proxmox-malformed": lambda: self._proxmox(malformed=True),
             "keycloak-down": lambda: self._keycloak(is_down=True),
             "keycloak-up": lambda: self._keycloak(is_down=False),
+            **{
+                name: partial(self._keycloak_fault, field, arguments, more)
+                for name, (field, more) in _KEYCLOAK_FAULTS.items()
+            },
             "latency": lambda: self._latency(arguments[0]),
             "clear": self._clear,
         }
@@ -82,6 +108,15 @@ class Laboratory:
             raise LabError("this lab has no Keycloak")
         self.keycloak.alter(**changes)
 
+    def _keycloak_fault(self, field: str, arguments: Sequence[str], more: Mapping[str, Any]) -> None:
+        try:
+            number = int(arguments[0])
+        except ValueError as error:
+            raise LabError(f"{arguments[0]!r} is no whole number") from error
+        if not 0 <= number <= _LARGEST_NUMBER:
+            raise LabError(f"a number between 0 and {_LARGEST_NUMBER}")
+        self._keycloak(**{field: number}, **more)
+
     def _latency(self, text: str) -> None:
         try:
             seconds = float(text)
@@ -99,7 +134,7 @@ class Laboratory:
         for node in self.proxmox.environment.nodes.values():
             node.online = True
         if self.keycloak is not None:
-            self._keycloak(is_down=False)
+            self.keycloak.clear()
 
     def status(self) -> dict[str, Any]:
         """What runs, what is wrong with it, how often it was asked."""

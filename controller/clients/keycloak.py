@@ -25,6 +25,7 @@ from controller.clients.keycloak_wire import (
     RoleAnswer,
     UserAnswer,
 )
+from controller.errors import Unobserved
 from controller.keycloak_values import OUR_ATTRIBUTES, KeycloakRights
 
 if TYPE_CHECKING:
@@ -93,13 +94,16 @@ class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, Gr
     def _rights_looked_up(self, client: str) -> KeycloakRights:
         base = f"admin/realms/{quote(self._access.auth_realm, safe='')}"
         name = self._access.username or f"service-account-{self._access.client_id}"
-        (me,) = self._get(f"{base}/users", list[UserAnswer], username=name.lower(), exact="true")
+        found = self._get(f"{base}/users", list[UserAnswer], username=name.lower(), exact="true")
+        if len(found) != 1:
+            raise Unobserved("keycloak", f"our own account {name} is not among the users", hint="plan again")
+        (me,) = found
         mappings = f"{base}/users/{me.id}/role-mappings"
         everywhere = self._get(f"{mappings}/realm/composite", list[NamedThing])
         granted = [
             role.name
-            for found in self._get(f"{base}/clients", list[NamedThing], clientId=client)
-            for role in self._get(f"{mappings}/clients/{found.id}/composite", list[NamedThing])
+            for one in self._get(f"{base}/clients", list[NamedThing], clientId=client)
+            for role in self._get(f"{mappings}/clients/{one.id}/composite", list[NamedThing])
         ]
         create_realm = any(role.name == "create-realm" for role in everywhere)
         return KeycloakRights(me.id, me.username, frozenset(granted), create_realm)

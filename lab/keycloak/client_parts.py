@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from lab.keycloak.call import Call
     from lab.keycloak.things import Role
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "mapper_kept"]
 
 Json = dict[str, Any]
 _SEERS = ("view-clients", "manage-clients")
-_IN_TOKENS = ("introspection.token.claim", "userinfo.token.claim")
 _MAPPERS = frozenset(
     [
         "oidc-usermodel-realm-role-mapper",
@@ -81,14 +80,14 @@ def list_mappers(call: Call) -> list[Json]:
     """GET clients/{id}/protocol-mappers/models."""
     client = call.client()
     call.require(*_SEERS)
-    return list(client.mappers.values())
+    return [_shown(mapper) for mapper in client.mappers.values()]
 
 
 def get_mapper(call: Call) -> Json:
     """GET clients/{id}/protocol-mappers/models/{mapper}."""
     call.client()
     call.require(*_SEERS)
-    return _mapper(call)
+    return _shown(_mapper(call))
 
 
 def create_mapper(call: Call) -> Created:
@@ -103,8 +102,7 @@ def create_mapper(call: Call) -> Created:
     if any(one["name"] == body["name"] for one in client.mappers.values()):
         raise Refusal(409, errorMessage="Protocol mapper exists with same name")
     made = call.keycloak.new_id()
-    config = dict.fromkeys(_IN_TOKENS, "true") | body.get("config", {})
-    client.mappers[made] = {"id": made, "consentRequired": False, **body, "config": _full(config)}
+    client.mappers[made] = mapper_kept(made, body)
     path = f"clients/{client.id}/protocol-mappers/models/{made}"
     call.record("CREATE", "PROTOCOL_MAPPER", path, of=call.body)
     return Created(path)
@@ -115,8 +113,7 @@ def update_mapper(call: Call) -> None:
     client = call.client()
     call.require("manage-clients")
     mapper, body = _mapper(call), call.given(MAPPER)
-    mapper |= {name: value for name, value in body.items() if name != "id"}
-    mapper["config"] = _full(body.get("config", {}))
+    mapper |= mapper_kept(mapper["id"], body)
     path = f"clients/{client.id}/protocol-mappers/models/{mapper['id']}"
     call.record("UPDATE", "PROTOCOL_MAPPER", path, of=call.body)
 
@@ -193,9 +190,22 @@ def _mapper(call: Call) -> Json:
     return found
 
 
-def _full(config: Json) -> Json:
-    """What is empty is not kept."""
-    return {name: text for name, text in config.items() if text}
+def mapper_kept(identity: str, body: Json) -> Json:
+    """The mapper as the realm keeps it: what is in the ID token is told about the user too."""
+    config = _following(body.get("config", {}), "userinfo.token.claim", "id.token.claim")
+    return {"consentRequired": False, **body, "id": identity, "config": config}
+
+
+def _shown(mapper: Json) -> Json:
+    """By itself it tells more than as a part of its client: what is in access tokens is looked up too."""
+    config = _following(mapper["config"], "introspection.token.claim", "access.token.claim")
+    return mapper | {"config": config}
+
+
+def _following(config: Json, name: str, other: str) -> Json:
+    """Where a setting is not given, it is that of another one; what is empty is not kept."""
+    derived = {name: config[other]} if config.get(other) else {}
+    return derived | {key: text for key, text in config.items() if text}
 
 
 def _brief_scopes(call: Call, names: Iterable[str]) -> list[Json]:

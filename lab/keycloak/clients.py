@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.keycloak.answers import Created, Refusal, client_answer, user_answer
 from lab.keycloak.client_checks import check
+from lab.keycloak.client_parts import mapper_kept
 from lab.keycloak.model import SERVICE_SCOPE
 from lab.keycloak.representations import CLIENT
 
@@ -177,8 +178,7 @@ def _mappers(call: Call, client: Client, given: list[Json]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for mapper in given:
         made = held.get(mapper.get("name")) or call.keycloak.new_id()
-        config = {"userinfo.token.claim": "true", **mapper.get("config", {})}
-        found[made] = {"consentRequired": False, **mapper, "id": made, "config": config}
+        found[made] = mapper_kept(made, mapper)
     return found
 
 

@@ -52,13 +52,19 @@ class RealSwitch:
         self._server = server
         self._is_down = False
 
-    def alter(self, *, is_down: bool | None = None, latency_seconds: float = 0) -> None:
+    def alter(self, *, is_down: bool | None = None, **others: object) -> None:
         """Halt it or let it go on. Raises `LabError` for what cannot be done to a real server."""
-        if latency_seconds:
+        if others.get("latency_seconds"):
             raise LabError("this lab's Keycloak is real: it cannot be made slow, only halted (keycloak-down)")
+        if any(others.values()):
+            raise LabError("this lab's Keycloak is real: it can only be halted (keycloak-down)")
         if is_down is not None:
             (self._server.halt if is_down else self._server.resume)()
             self._is_down = is_down
+
+    def clear(self) -> None:
+        """Let it go on."""
+        self.alter(is_down=False)
 
     def status(self) -> dict[str, object]:
         """What `steward-lab status` shows of it."""

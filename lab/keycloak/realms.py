@@ -75,6 +75,7 @@ def create(keycloak: Keycloak, body: Any, text: str) -> Realm:
     realm = keycloak.create_realm(name, {})
     attributes = realm.attributes | given.pop("attributes", {})
     _alter(realm, given)
+    realm.settings["smtpServer"] = given.get("smtpServer", {})
     realm.attributes |= attributes
     return realm
 
@@ -142,6 +143,9 @@ def _one_time_passwords(realm: Realm, settings: Json) -> Json:
 
 
 def _mail_server(realm: Realm, given: dict[str, str]) -> dict[str, str]:
+    """Who logs in nowhere needs neither name nor password."""
+    if given.get("auth") != "true":
+        return {name: text for name, text in given.items() if name not in {"user", "password"}}
     held = realm.settings["smtpServer"].get("password", MASK)
     return given | ({"password": held} if given.get("password") == MASK else {})
 

@@ -206,6 +206,9 @@ class TestPut:
             "password": "secret",
         }
         put(fresh, smtpServer=server)
+        assert fresh.get("")["smtpServer"].keys() == {"host", "port", "from"}
+        server["auth"] = "true"
+        put(fresh, smtpServer=server)
         masked = fresh.get("")["smtpServer"]
         assert masked == server | {"password": "**********"}
         put(fresh, smtpServer=masked | {"port": 26})

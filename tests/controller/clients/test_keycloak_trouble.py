@@ -162,6 +162,17 @@ class TestLostAnswers:
         with pytest.raises(Unreachable):
             writer.count_users()
 
+    def test_done_and_told_too_late(
+        self, lab: web.Application, writer: KeycloakWriter, faults: FaultSwitch
+    ) -> None:
+        def wait_in_vain() -> None:
+            faults.alter(late_seconds=5.0, method="POST", times=1)
+            with pytest.raises(OutcomeUnknown):
+                writer.create_role(KeycloakRole("late"))
+
+        assert requests_of(lab, wait_in_vain) == {f"POST {BELOW}/roles": 1}
+        assert writer.role("late").name == "late"
+
     def test_server_gone_in_the_middle(self, writer: KeycloakWriter, faults: FaultSwitch) -> None:
         faults.alter(is_down=True)
         with pytest.raises(Unreachable):
@@ -194,6 +205,14 @@ class TestTokens:
                 writer.count_users()
 
         assert requests_of(lab, fail) == {f"GET {BELOW}/users/count": 2, TOKEN: 1}
+
+    def test_over_in_the_middle_of_a_run(
+        self, lab: web.Application, writer: KeycloakWriter, faults: FaultSwitch
+    ) -> None:
+        faults.alter(token_uses=2)
+        counted = requests_of(lab, lambda: [writer.count_users() for _ in range(5)])
+        assert 1 <= counted[TOKEN] <= 4
+        assert faults.now.token_uses == 2
 
     def test_expired(self, lab: web.Application, access: KeycloakAccess, faults: FaultSwitch) -> None:
         """A token that is over by our clock is renewed by its refresh token before it is used."""
@@ -241,6 +260,32 @@ class TestAnswers:
         for call in (writer.users, writer.realm, writer.rights, lambda: writer.roles(expand=lambda _: True)):
             with pytest.raises(ControllerError):
                 call()
+
+    def test_half_of_the_json(self, writer: KeycloakWriter, faults: FaultSwitch) -> None:
+        faults.alter(is_truncated=True, path="*/users", times=1)
+        with pytest.raises(ControllerError, match="something that Keycloak does not say"):
+            writer.users()
+        assert len(writer.users()) == writer.count_users()
+
+    def test_the_connection_breaks_in_the_middle_of_a_page(
+        self, writer: KeycloakWriter, faults: FaultSwitch
+    ) -> None:
+        faults.alter(is_cut=True, path="*/users", times=1)
+        with pytest.raises(Unreachable):
+            writer.users()
+        assert len(writer.users()) == writer.count_users()
+
+    def test_a_page_changes_between_requests(self, writer: KeycloakWriter, faults: FaultSwitch) -> None:
+        faults.alter(shifts=1)
+        with pytest.raises(Unobserved, match="before"):
+            writer.users()
+        assert len(writer.users()) == writer.count_users()
+
+    def test_too_many_requests(self, writer: KeycloakWriter, faults: FaultSwitch) -> None:
+        faults.alter(status=429, retry_after_seconds=1, times=1)
+        with pytest.raises(Unreachable, match="429"):
+            writer.count_users()
+        assert writer.count_users() > 0
 
     def test_rows_missing(self, writer: KeycloakWriter, faults: FaultSwitch) -> None:
         faults.alter(missing_rows=1)

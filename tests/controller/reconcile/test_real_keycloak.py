@@ -20,6 +20,7 @@ from controller.clients.keycloak_writer import KeycloakWriter
 from controller.config import Configuration
 from controller.keycloak_values import KeycloakUser, RolePatch
 from controller.plan.change import Result
+from controller.policy.folder import load
 from tests.controller.stage import SMALL, policy_of
 
 if TYPE_CHECKING:
@@ -135,30 +136,56 @@ def test_any_prefix_leaves_the_rest(folder, cut, real_keycloak):
     assert [change.essence() for change in left] == [change.essence() for change in whole.changes[cut:]]
 
 
-def test_a_process_killed_in_the_middle_is_converged_by_the_next(folder, real_keycloak):
-    people = "\n".join(f"  user{n}: {{email: user{n}@example.org, roles: [viewer]}}" for n in range(1100))
-    text = f"realm: {{name: killed}}\nroles: {{viewer: {{}}}}\nusers:\n{people}\n"
-    policies = folder / "policies"
-    policies.mkdir()
-    (policies / "policy.yaml").write_text("version: 1\nowner: prod\n")
-    (policies / "all.yaml").write_text(text)
-    killed = subprocess.Popen(
-        [sys.executable, "-c", "from controller.cli.main import main; main()", "apply", "policies", "--yes"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert killed.stderr is not None
-    killed.stderr.readline()  # the first word of progress: something was written
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    # The server may still be at work on the request that the process left behind: what it makes meanwhile
-    # ends as a conflict here, and the pass after has nothing left to do.
-    with opened(folder) as controller, controller.lease("test") as lease:
-        controller.apply(controller.plan(policy_of(text)), actor="test", term=lease.term)
-        assert controller.plan(policy_of(text)).plan.is_empty
+def company(realm: str, *, roles: int, teams: int, people: int, last_name: str) -> str:
+    lines = [f"realm: {{name: {realm}}}", "roles:", "  role0: {}"]
+    lines += [f"  role{n}: {{includes: [role{n - 1}], description: {last_name}}}" for n in range(1, roles)]
+    lines += ["teams:", "  team0: {roles: [role0]}"]
+    lines += [f"  team{n}: {{parent: team{n - 1}, roles: [role{n % roles}]}}" for n in range(1, teams)]
+    lines += ["users:"]
+    user = "  user{0}: {{email: user{0}@example.org, last_name: {1}, roles: [role{2}], teams: [team{3}]}}"
+    lines += [user.format(n, last_name, n % roles, n % teams) for n in range(people)]
+    return "\n".join(lines) + "\n"
+
+
+WAY = {
+    "made": (company("killed", roles=12, teams=12, people=150, last_name="First"), (1, 3, 7, 6, 9)),
+    "altered": (company("killed", roles=12, teams=10, people=140, last_name="Second"), (1, 2, 3, 3, 2)),
+}
+"""Two policies, and after how many further changes each pass on the way there is killed: ten in all."""
+
+
+def test_ten_passes_that_are_killed_are_finished_by_the_next(folder, real_keycloak, tmp_path):
+    """Each is killed at another step with writes under way; what is left only ever gets less."""
+    program = Path(__file__).with_name("killed_pass.py")
+    settings = json.loads((folder / "controller.yaml").read_text())
+    settings |= {"limits": {"max_deletes": {"count": 1000}}, "data": str(tmp_path / "state")}
+    settings["keycloak"]["password_file"] = str(folder / "password")
+    (tmp_path / "controller.yaml").write_text(json.dumps(settings))
+    folder = tmp_path
+    killed = 0
+    for name, (text, steps) in WAY.items():
+        policies = folder / name
+        policies.mkdir()
+        (policies / "policy.yaml").write_text("version: 1\nowner: prod\n")
+        (policies / "all.yaml").write_text(text)
+        policy = load(policies)
+        left = None
+        for after in (*steps, 10_000):
+            killed += 1
+            words = [sys.executable, str(program), str(folder), name, str(after), str(60 * killed)]
+            ended = subprocess.run(
+                words, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True
+            )
+            assert ended.returncode == (0 if after == 10_000 else -signal.SIGKILL), ended.stderr
+            with opened(folder) as controller:
+                plan = controller.plan(policy).plan
+            rest = {change.identity for change in plan.changes}
+            assert left is None or rest < left or not left
+            left = rest
+        assert left == set()
+    with by_hand(real_keycloak, "killed") as server:
+        assert len(server.users()) == 150
+    assert killed == 12
 
 
 READING = ("view-realm", "view-users", "view-clients")

@@ -63,7 +63,11 @@ def list_actions(
     output: Printed = Output.TABLE,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, newest first.")] = 50,
 ) -> None:
-    """List actions, newest first."""
+    """List actions, newest first.
+
+    Example:
+      steward action list --limit 10
+    """
     from controller.cli.printing import open_configuration, open_store, print_rows
 
     with contextlib.closing(open_store(open_configuration(config))) as store:
@@ -74,7 +78,11 @@ def list_actions(
 
 @action.command("show")
 def show(action_id: _Id, config: Config = Path("controller.yaml"), output: Printed = Output.TABLE) -> None:
-    """Print one action and the receipts that speak of it."""
+    """Print one action and the receipts that speak of it.
+
+    Example:
+      steward action show 0193a1…
+    """
     from controller.cli.printing import open_configuration, open_store
 
     with contextlib.closing(open_store(open_configuration(config))) as store:

@@ -30,7 +30,11 @@ def list_entries(
     output: Printed = Output.TABLE,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, newest first.")] = 50,
 ) -> None:
-    """List the newest entries."""
+    """List the newest entries.
+
+    Example:
+      steward audit list
+    """
     from controller.cli.printing import open_configuration, open_store, print_rows
 
     with contextlib.closing(open_store(open_configuration(config))) as store:
@@ -44,7 +48,11 @@ def show(
     config: Config = Path("controller.yaml"),
     output: Printed = Output.TABLE,
 ) -> None:
-    """Print one entry."""
+    """Print one entry.
+
+    Example:
+      steward audit show 42
+    """
     from controller.cli.printing import open_configuration, open_store, print_record
 
     configuration = open_configuration(config)
@@ -90,7 +98,11 @@ def verify(
 
 @audit.command("export")
 def export(config: Config = Path("controller.yaml")) -> None:
-    """Print every entry of every chain, one JSON object a line, oldest first."""
+    """Print every entry of every chain, one JSON object a line, oldest first.
+
+    Example:
+      steward audit export > audit.jsonl
+    """
     from controller.cli.printing import open_configuration, open_store
 
     with contextlib.closing(open_store(open_configuration(config))) as store:

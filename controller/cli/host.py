@@ -74,7 +74,11 @@ def list_hosts(
     *,
     revoked: Annotated[bool, typer.Option("--revoked", help="Revoked ones too.")] = False,
 ) -> None:
-    """List the hosts."""
+    """List the hosts.
+
+    Example:
+      steward host list
+    """
     from controller.cli.printing import open_configuration, open_store, print_rows
 
     with contextlib.closing(open_store(open_configuration(config))) as store:
@@ -84,7 +88,11 @@ def list_hosts(
 
 @host.command("show")
 def show(name: _Name, config: Config = Path("controller.yaml"), output: Printed = Output.TABLE) -> None:
-    """Print everything known of one host."""
+    """Print everything known of one host.
+
+    Example:
+      steward host show web-01
+    """
     from controller.cli.printing import open_configuration, open_store, print_record
 
     with contextlib.closing(open_store(open_configuration(config))) as store:
@@ -93,7 +101,11 @@ def show(name: _Name, config: Config = Path("controller.yaml"), output: Printed 
 
 @host.command("revoke")
 def revoke(name: _Name, config: Config = Path("controller.yaml")) -> None:
-    """Believe nothing more from a host; what it was not given yet is void."""
+    """Believe nothing more from a host; what it was not given yet is void.
+
+    Example:
+      steward host revoke web-01
+    """
     from controller.cli.printing import actor, open_configuration, open_store
 
     with contextlib.closing(open_store(open_configuration(config))) as store:
@@ -103,7 +115,11 @@ def revoke(name: _Name, config: Config = Path("controller.yaml")) -> None:
 
 @host.command("release")
 def release(name: _Name, config: Config = Path("controller.yaml")) -> None:
-    """End a host's quarantine, after somebody has looked why it was put there."""
+    """End a host's quarantine, after somebody has looked why it was put there.
+
+    Example:
+      steward host release web-01
+    """
     from controller.cli.printing import actor, open_configuration, open_store
 
     with contextlib.closing(open_store(open_configuration(config))) as store:

@@ -134,7 +134,11 @@ def trust_renew(root_key: _RootKey, config: Config = Path("controller.yaml"), da
 
 @trust.command("show")
 def trust_show(config: Config = Path("controller.yaml"), output: Printed = Output.TABLE) -> None:
-    """Print every version of the trust document."""
+    """Print every version of the trust document.
+
+    Example:
+      steward trust show -c controller.yaml
+    """
     from controller.cli.printing import open_configuration, print_rows
     from controller.service import data_folder
     from protocol.keys import PublicKey

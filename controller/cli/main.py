@@ -19,6 +19,7 @@ from controller.cli.audit import audit
 from controller.cli.comparing import diff
 from controller.cli.editing import fmt
 from controller.cli.explain import explain
+from controller.cli.helping import House, helped
 from controller.cli.host import host
 from controller.cli.importing import import_
 from controller.cli.init import init, trust
@@ -42,33 +43,23 @@ WRONG_USAGE = 64
 _USAGE_ERROR = typer.BadParameter.mro()[1]
 """click's UsageError; typer carries a copy of click from some version on, so it is found through typer."""
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.command()(validate)
-app.command()(schema)
-app.command()(fmt)
-app.command()(plan)
-app.command()(apply)
-app.command()(drift)
-app.command()(look)
-app.command("import")(import_)
-app.command()(adopt)
-app.command()(explain)
-app.command()(diff)
-app.command()(simulate)
-app.command()(monitoring)
-app.command()(init)
-app.command()(serve)
-for verbs, name in (
-    (user, "user"),
-    (machine, "machine"),
-    (override, "override"),
-    (host, "host"),
-    (action, "action"),
-    (audit, "audit"),
-    (trust, "trust"),
-    (gitops, "gitops"),
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, cls=House)
+for heading, verbs in (
+    ("What is there", (look, import_, adopt)),
+    ("The policy alone", (validate, fmt, diff, simulate, explain, schema)),
+    ("The policy and the live systems", (plan, apply, drift)),
+    ("The controller", (init, serve, monitoring)),
 ):
-    app.add_typer(verbs, name=name)
+    for verb in verbs:
+        app.command(verb.__name__.rstrip("_"), rich_help_panel=heading)(verb)
+for heading, groups in (
+    ("The controller", (("gitops", gitops), ("trust", trust), ("audit", audit))),
+    ("People and machines", (("user", user), ("machine", machine), ("override", override))),
+    ("Hosts", (("host", host), ("action", action))),
+):
+    for name, group in groups:
+        app.add_typer(group, name=name, rich_help_panel=heading)
+helped(app)
 
 
 @app.callback()

@@ -62,7 +62,11 @@ def resume(
     name: Annotated[str, typer.Argument(help="The person, as the policy names them.")],
     config: Config = Path("controller.yaml"),
 ) -> None:
-    """End a suspension before its time: the person is again what the policy says."""
+    """End a suspension before its time: the person is again what the policy says.
+
+    Example:
+      steward user resume jo
+    """
     _end("user", name, config)
     typer.echo(f"{name} is no longer suspended{_woken(config)}")
 
@@ -89,7 +93,11 @@ def release(
     name: Annotated[str, typer.Argument(help="The machine, as the policy names it.")],
     config: Config = Path("controller.yaml"),
 ) -> None:
-    """End a hold before its time. Slots that fell due meanwhile are not made good."""
+    """End a hold before its time. Slots that fell due meanwhile are not made good.
+
+    Example:
+      steward machine release web-01
+    """
     _end("machine", name, config)
     typer.echo(f"{name} is released{_woken(config)}")
 
@@ -122,7 +130,11 @@ def list_overrides(
     *,
     ended: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
 ) -> None:
-    """List the overrides in force; with --all those that are over, too, newest first."""
+    """List the overrides in force; with --all those that are over, too, newest first.
+
+    Example:
+      steward override list --all
+    """
     from controller.cli.plan import open_controller
     from controller.cli.printing import print_rows
 

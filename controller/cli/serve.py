@@ -85,7 +85,11 @@ def accept(
 
 @gitops.command("status")
 def status(config: Config = Path("controller.yaml")) -> None:
-    """Print the last obeyed commit."""
+    """Print the last obeyed commit.
+
+    Example:
+      steward gitops status -c controller.yaml
+    """
     from controller.cli.printing import open_configuration, open_store
 
     with contextlib.closing(open_store(open_configuration(config))) as store:

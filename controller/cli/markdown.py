@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from controller.cli.grouping import Group, alike, grouped
 from controller.cli.wording import author_of, is_obvious, label_of, noun_of, text_of
 from controller.plan.change import Operation
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from controller.plan.brakes import Refusal
     from controller.plan.change import Change
-    from controller.plan.plan import Gap, Plan, Report
+    from controller.plan.plan import Plan, Report
 
 __all__ = ["MOST_CHARACTERS", "code", "plan_markdown"]
 
@@ -30,6 +31,7 @@ _DONE = {Operation.CREATE: "create", Operation.UPDATE: "update", Operation.DELET
 _FEW = 10
 _LONGEST_VALUE = 300
 _ROOM_FOR_THE_END = 2_000
+_MOST_SUBJECTS = 12
 _UNSEEN = "\N{EM DASH}"
 
 
@@ -75,16 +77,24 @@ def _summary(plan: Plan) -> str:
 def _warnings(plan: Plan, refusals: Sequence[Refusal]) -> Iterator[str]:
     for refusal in refusals:
         yield (
-            f"> [!CAUTION]\n> **Held by the brake {code(refusal.rule)}**: {_escaped(str(refusal))}  \n"
-            f"> {_escaped(refusal.remedy)}"
+            f"> [!CAUTION]\n> **Held by the brake {code(refusal.rule)}**: "
+            f"{_escaped(refusal.text)}{_held(refusal)}  \n> {_escaped(refusal.remedy)}"
         )
-    gaps = dict.fromkeys(_gap(gap) for gap in plan.unobserved)
+    gaps: dict[tuple[str, str, str], list[str]] = {}
+    for gap in plan.unobserved:
+        gaps.setdefault((gap.verdict, gap.system, gap.why), []).append(gap.section)
     if gaps:
-        yield "> [!WARNING]\n" + "\n".join(f"> {line}  " for line in gaps)
+        yield "> [!WARNING]\n" + "\n".join(
+            f"> **{verdict}**: {code(system)} {_escaped(', '.join(sections))}: {_escaped(why)}  "
+            for (verdict, system, why), sections in gaps.items()
+        )
 
 
-def _gap(gap: Gap) -> str:
-    return f"**{gap.verdict}**: {code(gap.system)} {gap.section}: {_escaped(gap.why)}"
+def _held(refusal: Refusal) -> str:
+    """The changes that a brake holds, by name."""
+    names = [code(group.name) for group in grouped(refusal.changes)]
+    rest = f", and {len(names) - _MOST_SUBJECTS} more" if len(names) > _MOST_SUBJECTS else ""
+    return f": {', '.join(names[:_MOST_SUBJECTS])}{rest}" if names else ""
 
 
 def _system(system: str, address: str, changes: Sequence[Change], room: int) -> str:
@@ -96,27 +106,41 @@ def _system(system: str, address: str, changes: Sequence[Change], room: int) -> 
     head = f"<details{is_open}><summary><b>{_html(system)}</b>{where}: {counted}</summary>\n"
     rows = ["| | object | field | before | after | why |", "| --- | --- | --- | --- | --- | --- |"]
     used, shown = len(head), 0
-    for change in changes:
-        more = list(_rows(change))
+    for group in grouped(changes):
+        more = list(_rows(group))
         used += sum(len(row) + 1 for row in more)
         if used > room:
             break
         rows += more
-        shown += 1
+        shown += len(group.changes)
     rest = len(changes) - shown
     said = f"\n… and {rest} more: `steward plan` shows all of them.\n" if rest else ""
     return "\n".join([head, *rows, f"{said}\n</details>"])
 
 
-def _rows(change: Change) -> Iterator[str]:
-    """A row for each field; what is said of the change itself stands in the first."""
+def _rows(group: Group) -> Iterator[str]:
+    """A row for each field; what is said of the change itself stands in the first.
+
+    What comes or goes as an assignment is told by its name: it has no fields besides.
+    """
+    change = group.first
     before, after = change.before or {}, change.after or {}
-    named = f"{noun_of(change.section)} {code(change.title or change.key)}"
-    leading, why = [_SIGNS[change.operation], named], _why(change)
-    shown = [(name, _value(name, before.get(name)), _value(name, after.get(name))) for name in change.changed]
+    called = change.title or change.key if len(group.changes) == 1 else group.name
+    leading, why = [_SIGNS[change.operation], f"{noun_of(change.section)} {code(called)}"], _why(change)
+    is_whole = change.section.endswith(".assigned") and change.operation is not Operation.UPDATE
+    names = () if is_whole else [name for name in change.changed if not _goes_without_saying(name, change)]
+    shown = [(name, _value(name, before.get(name)), _value(name, after.get(name))) for name in names]
     for name, had, has in [one for one in shown if one[1:] != (_UNSEEN, _UNSEEN)] or [("", _UNSEEN, _UNSEEN)]:
-        yield f"| {' | '.join([*leading, code(label_of(name)), had, has, why])} |"
+        yield f"| {' | '.join([*leading, code(label_of(name)) if name else _UNSEEN, had, has, why])} |"
         leading, why = ["", ""], ""
+
+
+def _goes_without_saying(name: str, change: Change) -> bool:
+    """What a new or vanishing object has as every other has it: our mark, its own name, what is off."""
+    if change.operation is Operation.UPDATE:
+        return False
+    value = (change.after or change.before or {}).get(name)
+    return name in {"owner", "userid", "vanished"} or value is (name == "enabled")
 
 
 def _value(name: str, value: object) -> str:
@@ -143,13 +167,18 @@ def _sentence(change: Change) -> str:
 
 
 def _reports(reports: Iterable[Report]) -> list[str]:
-    """What should wake somebody first."""
-    listed = sorted((one for one in reports if one.change is None), key=lambda one: not one.pages)
+    """What should wake somebody first; what is said of many is said once."""
     return [
-        f"{'**!** ' if one.pages else ''}{code(one.system)}: "
-        f"{f'{noun_of(one.section)} {code(one.title or one.key)}: ' if one.key else ''}{_escaped(one.text)}"
-        for one in listed
+        f"{'**!** ' if pages else ''}{code(system)}: {_subjects(about)}{_escaped(text)}"
+        for (pages, system, text), about in alike(reports).items()
     ]
+
+
+def _subjects(about: Sequence[Report]) -> str:
+    """Whom or what it is about, up to the colon."""
+    names = [f"{noun_of(one.section)} {code(one.title or one.key)}" for one in about if one.key]
+    rest = f", and {len(names) - _MOST_SUBJECTS} more" if len(names) > _MOST_SUBJECTS else ""
+    return f"{', '.join(names[:_MOST_SUBJECTS])}{rest}: " if names else ""
 
 
 def _folded(title: str, lines: Sequence[str], room: int) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.cli.fitting import LEAST_ROOM, fitted, listed, packed, shortened, wrapped
-from controller.cli.wording import counted, is_adoption, name_of, noun_of, words_of
+from controller.cli.grouping import Group, alike, grouped
+from controller.cli.wording import counted, is_adoption, name_of, noun_of
 from controller.plan.change import Operation, Result
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def print_plan(
 
     With `policy`, also what that overrides, and what of it this version does not carry out.
     """
-    shown = plan.changes[:most]
+    shown = [change for group in grouped(plan.changes)[:most] for change in group.changes]
     _print_systems(out, shown, plan.instances)
     if len(shown) < len(plan.changes):
         out.print(f"… and {len(plan.changes) - len(shown)} more (steward plan shows all)", style="dim")
@@ -81,7 +82,10 @@ def print_totals(out: Console, plan: Plan, refusals: Sequence[Refusal] = ()) -> 
     for (verdict, system, why), sections in unseen.items():
         print_wrapped(out, f"{verdict}: {system} {', '.join(sections)}: {why}", style="bold red")
     for refusal in refusals:
-        print_wrapped(out, f"held by the brake {refusal.rule}: {refusal}", style="bold red")
+        print_wrapped(out, f"held by the brake {refusal.rule}: {refusal.text}", style="bold red")
+        names = [group.name for group in grouped(refusal.changes)]
+        if names:
+            print_wrapped(out, f"  {listed('', names, _MOST_SUBJECTS)}", style="red")
         print_wrapped(out, f"  to loosen it: {refusal.remedy}", style="red")
     if plan.is_empty:
         out.print(_nothing(plan), style="bold")
@@ -162,32 +166,34 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             adoptions.setdefault(change.section, []).append(change.key)
     many = {section for section, keys in adoptions.items() if len(keys) > _FEW}
     shown = [change for change in changes if not (is_adoption(change) and change.section in many)]
-    width = _name_width(shown, out.width)
-    for change in shown:
-        _print_change(out, change, width)
+    groups = grouped(shown)
+    width = _name_width(groups, out.width)
+    for group in groups:
+        _print_group(out, group, width)
     for section in sorted(many):
         text = f"  ~ {counted(len(adoptions[section]), section)} adopted, nothing but our mark is set: "
         out.print(fitted(text, adoptions[section], out.width), style="yellow", soft_wrap=True)
 
 
-def _name_width(changes: Iterable[Change], width: int) -> int:
+def _name_width(groups: Iterable[Group], width: int) -> int:
     """The column of names: as wide as those need that have words beside them, within reason."""
-    names = [len(name_of(change)) for change in changes if words_of(change)]
+    names = [len(group.name) for group in groups if len(group.changes) == 1 and group.words]
     return min(max(names, default=0), width * 2 // 5)
 
 
-def _print_change(out: Console, change: Change, name_width: int) -> None:
+def _print_group(out: Console, group: Group, name_width: int) -> None:
     """Sign, name, words, and the place at the right edge; further words on lines of their own."""
     from rich.text import Text
 
+    change = group.first
     sign, style = _SIGNS[change.operation]
     takes_away = style == "red" or change.removals.get("users") or change.removals.get("admins")
     place = shortened(place_of(change.source), out.width // 3) if change.source else ""
-    name = name_of(change)
+    name = group.name
     column = max(len(name), name_width)
     room = out.width - _INDENT - column - 2 - (len(place) + 2 if place else 0)
     left = _INDENT + name_width + 2
-    words = packed(words_of(change), room if room >= LEAST_ROOM else 0, out.width - left)
+    words = packed(group.words, room if room >= LEAST_ROOM else 0, out.width - left)
     line = Text().append(f"  {sign} {name:<{column if words and words[0] else 0}}", style)
     tone = "red" if takes_away else ""
     line.append(f"  {words[0]}" if words and words[0] else "", tone)
@@ -204,29 +210,35 @@ def _print_reports(out: Console, reports: Sequence[Report]) -> None:
     if not reports:
         return
     out.print("seen and left alone", style="bold")
-    alike: dict[tuple[bool, str, str], list[str]] = {}
-    for report in sorted(reports, key=lambda report: not report.pages):
-        subjects = alike.setdefault((report.pages, report.system, report.text), [])
-        subjects += [subject] if (subject := _subject(report)) else []
-    for (pages, system, text), subjects in list(alike.items())[:_MOST_REPORTS]:
+    found = alike(reports)
+    for (pages, system, text), about in list(found.items())[:_MOST_REPORTS]:
+        subjects = _subjects(about)
         sign, style = ("!", "bold red") if pages else ("·", "yellow")
         said = f"{subjects[0]}: {text}" if len(subjects) == 1 else text
         many = f": {listed('', subjects, _MOST_SUBJECTS)}" if len(subjects) > 1 else ""
         print_wrapped(out, f"  {sign} {system}: {said}{many}", style=style)
-    if len(alike) > _MOST_REPORTS:
-        out.print(f"  and {len(alike) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
+    if len(found) > _MOST_REPORTS:
+        out.print(f"  and {len(found) - _MOST_REPORTS} more (--output json shows all)", style="yellow")
     out.print()
 
 
+def _subjects(about: Sequence[Report]) -> list[str]:
+    """The objects, each with its place; of several that one line names the last alone has it."""
+    places = [f" ({place_of(one.source)})" if one.source else "" for one in about]
+    named = [_subject(one) for one in about]
+    following = [*places[1:], ""]
+    pairs = zip(named, places, following, strict=True)
+    return [name + ("" if place == after else place) for name, place, after in pairs if name]
+
+
 def _subject(report: Report) -> str:
-    """The object with its place; "" where the report's own words name it (those about entries do)."""
-    place = f" ({place_of(report.source)})" if report.source else ""
+    """The object; "" where the report's own words name it (those about entries do)."""
     if report.title:
-        return report.title + place
+        return report.title
     is_entry = report.section.endswith(".assigned")
     if not report.key or (is_entry and " " in report.key):
         return ""
-    return (report.key if is_entry else f"{noun_of(report.section)} {report.key}") + place
+    return report.key if is_entry else f"{noun_of(report.section)} {report.key}"
 
 
 def place_of(source: SourcePosition) -> str:

@@ -6,8 +6,9 @@ and the reason stands only where it is not just that a line of the policy asks f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from controller.plan.change import Operation
@@ -67,6 +68,9 @@ _SOURCES = {
 }
 """References to secrets: where the value is, never what it is."""
 
+_INSTANTS = frozenset({"expire"})
+"""Seconds since 1970 in fields of Proxmox; 0 is never."""
+
 _LONGEST = 120
 _MOST_ITEMS = 12
 _OBVIOUS = ("differs", "not there", " in the policy")
@@ -112,8 +116,7 @@ def words_of(change: Change) -> list[str]:
     elif change.operation is Operation.DELETE:
         said = []
     else:
-        names = sorted(change.changed, key=lambda name: name != "owner")
-        said = [words for name in names for words in _step(name, before.get(name), after.get(name))]
+        said = list(_steps(change.changed, before, after))
     said = said if is_obvious(change) else [*said, _reason(change)]
     return [*said, f"changed by {author_of(change)}"] if change.changed_by else said
 
@@ -165,6 +168,20 @@ def _noteworthy(name: str, *, is_on: bool) -> list[str]:
     return [_SWITCHES[name][0] if name in _SWITCHES else label_of(name)]
 
 
+def _steps(names: Sequence[str], before: Fields, after: Fields) -> Iterator[str]:
+    """The fields of an update, the owner first; several of one part of the object (`events.…`) together."""
+    ordered = sorted(names, key=lambda name: name != "owner")
+    parts = Counter(name.partition(".")[0] for name in ordered)
+    said: dict[str, list[str]] = {}
+    for name in ordered:
+        part, dot, field = name.partition(".")
+        is_one_of_many = dot != "" and parts[part] > 1
+        steps = _step(field if is_one_of_many else name, before.get(name), after.get(name))
+        said.setdefault(f"{label_of(part)}: " if is_one_of_many else "", []).extend(steps)
+    for label, steps in said.items():
+        yield from [f"{label}{', '.join(steps)}"] if label else steps
+
+
 def _step(name: str, before: Json, after: Json) -> list[str]:
     """One field of an update; nothing where other words say it."""
     if name == "vanished":
@@ -185,6 +202,8 @@ def _step(name: str, before: Json, after: Json) -> list[str]:
             for key in keys
             for step in _step(key, before.get(key), after.get(key))
         ]
+    if after is True and before is None:  # a switch that nobody ever touched
+        before = False
     return [f"{label_of(name)} {_text(name, before)} → {_text(name, after)}"]
 
 
@@ -218,7 +237,11 @@ def text_of(name: str, value: Json) -> str:
         return " ".join(text_of(name, item) for item in _items(value)) or "none"
     if value is None or value == "":
         return "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if name in _INSTANTS and isinstance(value, int):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" if value else "never"
+    return str(value)
 
 
 def _text(name: str, value: Json) -> str:

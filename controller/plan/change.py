@@ -46,6 +46,7 @@ class Details(TypedDict, total=False):
     object_id: str
     removals: Mapping[str, int]
     title: str
+    by: str
 
 
 class Operation(StrEnum):
@@ -88,7 +89,8 @@ class Change:
 
     `object_id` is the system's immutable id where it has one; `removals` counts what the brakes count, by
     population (`{"users": 1}` for a person who is disabled, `{"grants": 2}` for two roles taken away).
-    `title` is what people call the object where its key is the system's own; it stands in no JSON.
+    `title` is what people call the object where its key is the system's own, `by` the set of machines that
+    asks for the change, "" where the object's own entry does; neither stands in JSON.
     `changed_by` is who made the object differ, where the system tells.
     """
 
@@ -104,6 +106,7 @@ class Change:
     object_id: str = ""
     removals: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     title: str = ""
+    by: str = ""
     changed_by: ChangedBy | None = None
 
     @property

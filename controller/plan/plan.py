@@ -88,7 +88,7 @@ class Report:
     """Something seen and left alone: a foreign mark, what is not ours, drift in a section in report mode.
 
     `change` is what would be done about it, were its section not in report mode; `title` is what people call
-    the object where its key is the system's own. Neither stands in JSON.
+    the object where its key is the system's own. The change does not stand in JSON.
     """
 
     system: str
@@ -106,6 +106,7 @@ class Report:
             "system": self.system,
             "section": self.section,
             "key": self.key,
+            "title": self.title,
             "text": self.text,
             "pages": self.pages,
             "source": None if self.source is None else str(self.source),

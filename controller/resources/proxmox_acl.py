@@ -165,6 +165,7 @@ class Area:
             "source": grant.source,
             "depends_on": self._needs(one, context),
             "title": _title(entry, one.where, context),
+            "by": grant.by,
         }
         if seen is None:
             return create(context.system, self.section, key, _fields(entry), **details)
@@ -177,7 +178,7 @@ class Area:
         return tuple(f"{context.system}/{need}" for need in needs)
 
     def _prune(self, key: str, entry: ProxmoxEntry, where: str, context: Context) -> Change:
-        reason = "entry names a role of ours and is no longer in the policy"
+        reason = "no longer in the policy"
         title = _title(entry, where, context)
         return delete(context.system, self.section, key, _fields(entry), reason=reason, title=title)
 
@@ -215,7 +216,8 @@ class Area:
                 context.system,
                 self.section,
                 _key(one.path, one.holder, one.role),
-                f"{_title(one, names.get(one.path, one.path), context)}; no policy says so",
+                "no policy says so",
+                title=_title(one, names.get(one.path, one.path), context),
             )
             for one in sorted(others)
         ]

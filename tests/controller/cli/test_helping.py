@@ -37,7 +37,7 @@ def test_a_command_shows_an_example_of_itself_line_by_line(name: str):
     assert all(line.split()[1 : 1 + len(name.split())] == name.split() for line in examples)
 
 
-@pytest.mark.parametrize("group", ("", *GROUPS))
+@pytest.mark.parametrize("group", ["", *GROUPS])
 def test_a_list_of_commands_says_whole_sentences(group: str):
     assert "..." not in helped(*group.split()).partition("Options:")[2]
 

@@ -62,6 +62,21 @@ class GroupReader(KeycloakSession):
             raise Unobserved("keycloak", why, hint="somebody was writing: plan again")
         return tuple(distinct.values())
 
+    def groups_while_writing(self) -> tuple[KeycloakGroup, ...]:
+        """Every group that is there all the time, for whoever writes beside others who make groups.
+
+        Pages come one after the other: a group that is made meanwhile pushes the following ones onto the
+        next page, where they are met again, never off the list.
+        """
+        found: dict[str, KeycloakGroup] = {}
+        start = 0
+        while page := self._group_page(start):
+            found.update((group.id, group.value()) for group in page)
+            if len(page) < PAGE:
+                break
+            start += PAGE
+        return tuple(found.values())
+
     def group(self, group_id: str) -> KeycloakGroup:
         """One group by id. Raises `NotThere`."""
         return self._read(f"/groups/{path_part(group_id)}", GroupAnswer).value()
@@ -119,7 +134,7 @@ class GroupWriter(KeycloakSender, GroupReader):
 
     def _move(self, live: KeycloakGroup, parent_id: str) -> None:
         """Below its new parent, where no group has its name: the server itself would not mind two."""
-        for other in self.groups():
+        for other in self.groups_while_writing():
             if other.parent_id == parent_id and other.name == live.name and other.id != live.id:
                 raise Conflict(f"there is a group {other.path} already, where {live.path} is to go")
         above = f"/groups/{path_part(parent_id)}/children" if parent_id else "/groups"

@@ -31,7 +31,7 @@ def apply(client: KeycloakWriter, change: Change) -> Outcome:
 
 def create_many(client: KeycloakWriter, changes: Sequence[Change]) -> Sequence[Outcome]:
     """Create groups whose parents are there; these are looked up once."""
-    groups = cache(client.groups)
+    groups = cache(client.groups_while_writing)
 
     def create(change: Change) -> Outcome:
         client.create_group(_created(change, groups))
@@ -90,7 +90,9 @@ def _patch(client: KeycloakWriter, change: Change, before: Fields, after: Fields
     had, has = _texts(before, "roles"), _texts(after, "roles")
     moves = "parent" in changed
     above = str(after["parent"])
-    parent = group_called(above, str(after["owner"]), client.groups()).id if moves and above else ""
+    parent = (
+        group_called(above, str(after["owner"]), client.groups_while_writing()).id if moves and above else ""
+    )
     return GroupPatch(
         description=str(after["description"]) if "description" in changed else None,
         attributes=_marks(after) if {"owner", "managers"} & set(changed) else (),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from controller.keycloak_groups import GroupPatch, KeycloakGroup, KeycloakLink
     from controller.keycloak_values import (
         CreatedUsers,
+        KeycloakAdministration,
         KeycloakRealm,
         KeycloakRights,
         KeycloakRole,
@@ -65,6 +66,10 @@ class KeycloakReader(Protocol):
         """All groups of every depth."""
         ...
 
+    def groups_while_writing(self) -> tuple[KeycloakGroup, ...]:
+        """Every group that is there all the time; others may be made meanwhile."""
+        ...
+
     def group(self, group_id: str) -> KeycloakGroup:
         """One group by immutable id. Raises NotThere."""
         ...
@@ -85,8 +90,12 @@ class KeycloakReader(Protocol):
         """The ids of those who have each role directly; nobody for an unknown role."""
         ...
 
+    def administration(self, roles: Collection[KeycloakRole]) -> KeycloakAdministration:
+        """What makes somebody an administrator; `roles` are those that `roles` has just told."""
+        ...
+
     def administrators(self) -> frozenset[str]:
-        """The ids of those who may administer the realm."""
+        """The ids of everybody who may administer the realm."""
         ...
 
 

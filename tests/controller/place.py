@@ -35,6 +35,7 @@ class Place:
     realm: str
     folder: Path
     writer: KeycloakWriter
+    access: KeycloakAccess
 
     def controller(self) -> Controller:
         return Controller(Configuration.load(self.folder / "controller.yaml", {}))
@@ -140,4 +141,4 @@ def placed(keycloak: RunningKeycloak, tmp_path: Path) -> Iterator[Place]:
         url=keycloak.url, username=keycloak.username, password=keycloak.password, ca_file=keycloak.ca_file
     )
     with KeycloakWriter(access, realm) as writer:
-        yield Place(keycloak, realm, tmp_path, writer)
+        yield Place(keycloak, realm, tmp_path, writer, access)

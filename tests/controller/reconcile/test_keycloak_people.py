@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controller.clients.keycloak_writer import KeycloakWriter
+from controller.errors import Unobserved
 from controller.keycloak_values import KeycloakRealm, UserPatch
 from controller.plan.change import Result
 from controller.policy.settings import Ignore
+from controller.reconcile.applier import Applier, Target
+from controller.resources.table import KEYCLOAK
 from lab.keycloak.real import RealKeycloak
 from tests.controller.mailbox import Mailbox
 from tests.controller.place import Place, placed
@@ -246,6 +249,19 @@ def test_any_prefix_leaves_the_rest(place: Place, cut: int) -> None:
         controller.applier(policy).apply(replace(whole, changes=whole.changes[:cut]))
     left = [change.essence() for change in place.plan(policy).plan.changes]
     assert left == [change.essence() for change in whole.changes[cut:]]
+
+
+def test_groups_that_somebody_else_makes_meanwhile_are_in_nobodys_way(place: Place) -> None:
+    class Busy(KeycloakWriter):
+        def groups(self) -> Any:
+            raise Unobserved("keycloak", "2 groups before, 3 read")
+
+    policy = place.policy(EVENTS, PEOPLE)
+    with place.controller() as controller, Busy(place.access, place.realm) as writer:
+        plan = controller.plan(policy).plan
+        outcomes = Applier([Target("keycloak", writer, KEYCLOAK, 4)]).apply(plan)
+    assert [one.reason for one in outcomes if one.result is not Result.APPLIED] == []
+    assert place.changes(policy) == {}
 
 
 def test_an_attribute_that_the_profile_knows_is_kept_and_another_is_said(settled: Place) -> None:

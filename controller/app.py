@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError, Refused
@@ -23,18 +24,20 @@ from controller.reconcile.planner import Planner, Standing, System
 from controller.resources.proxmox_clusters import check_clusters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Self
 
     from controller.clients.keycloak import KeycloakReader
     from controller.clients.keycloak_connection import KeycloakAccess
     from controller.clients.proxmox import ProxmoxLogin, ProxmoxReader
+    from controller.clients.proxmox_writer import ProxmoxWriter
     from controller.config import Configuration, Keycloak, Proxmox
     from controller.plan.change import Outcome
     from controller.plan.limits import Limits
     from controller.plan.plan import Plan
     from controller.policy.model import Policy
+    from controller.power_values import InHand
     from controller.reconcile.applier import Applier, Target
     from controller.reconcile.passes import Planned
     from controller.reconcile.planner import Memory
@@ -46,6 +49,7 @@ __all__ = ["Controller", "keycloak_standing"]
 _KEYCLOAK_CONCURRENCY = 16
 _PROXMOX_CONCURRENCY = 3
 _SQLITE = "sqlite:///"
+_NOTHING_IN_HAND: Mapping[tuple[str, str], InHand] = MappingProxyType({})
 
 
 class Controller:
@@ -93,13 +97,19 @@ class Controller:
             return ""
         return f"{settings.url.rstrip('/')}/realms/{policy.realm.name}"
 
-    def plan(self, policy: Policy, targets: Sequence[str] = ()) -> Planned:
-        """Observe and plan; the store is read meanwhile."""
+    def plan(
+        self,
+        policy: Policy,
+        targets: Sequence[str] = (),
+        *,
+        in_hand: Mapping[tuple[str, str], InHand] = _NOTHING_IN_HAND,
+    ) -> Planned:
+        """Observe and plan; the store is read meanwhile. `in_hand` is power carried out beside the passes."""
         from controller.reconcile.passes import plan_pass
 
         self.check(policy)
         with ThreadPoolExecutor(1, thread_name_prefix="memory") as pool:
-            memory: Future[Memory] = pool.submit(self.memory, policy)
+            memory: Future[Memory] = pool.submit(self.memory, policy, in_hand)
             planned = plan_pass(self.planner(policy), policy, memory.result, targets)
         return replace(planned, plan=self.completed(planned.plan, policy))
 
@@ -119,13 +129,13 @@ class Controller:
             said.append(Gap("proxmox", "machines.assigned", "controller.yaml names no Proxmox"))
         return tuple(said)
 
-    def memory(self, policy: Policy) -> Memory:
+    def memory(self, policy: Policy, in_hand: Mapping[tuple[str, str], InHand] = _NOTHING_IN_HAND) -> Memory:
         """What earlier passes left; a store that was never written is not made by reading."""
         from controller.reconcile.memory import remember
 
         store = self.store() if self._has_store() else None
         given, now = limits_of(policy.limits, POLICY), int(self._clock())
-        return remember(store, floor=self.floor(), given=given, now=now)
+        return remember(store, floor=self.floor(), given=given, now=now, in_hand=in_hand)
 
     def floor(self) -> Limits:
         """The brakes that no policy loosens."""
@@ -141,25 +151,42 @@ class Controller:
 
         return Applier(self._targets(policy, desk))
 
-    def desk(self, *, actor: str, term: int, wait: Callable[[float], bool], ended: Counter[str]) -> Desk:
+    def desk(
+        self,
+        *,
+        actor: str,
+        term: int,
+        wait: Callable[[float], bool],
+        ended: Counter[str],
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> Desk:
         """Where power is carried out from: slots are claimed under the lease's `term`.
 
-        `wait` waits so many seconds and says False to end the pass; `ended` counts how slots ended.
+        `wait` waits so many seconds and says False to end the pass; `goes_on` whether something may be sent
+        still; `ended` counts how slots ended.
         """
         from controller.reconcile.powering import Ledger
         from controller.resources.power_jobs import Desk
 
         ledger = Ledger(self.store().power_slots, actor, term, self._clock, ended)
-        return Desk(ledger, self._clock, wait)
+        return Desk(ledger, self._clock, wait, goes_on=goes_on)
 
-    def record_notes(self, planned: Planned, *, actor: str, term: int) -> Counter[str]:
-        """Write down what a plan noted, under the lease's `term`; how many slots of power ended how."""
+    def record_notes(
+        self, planned: Planned, *, actor: str, term: int, is_applied: bool = True
+    ) -> Counter[str]:
+        """Write down what a plan noted, under the lease's `term`; how many slots of power ended how.
+
+        Of a plan that is not applied, by a brake or because we only report, what was measured alone.
+        """
         from controller.reconcile.powering import record_notes
+        from controller.resources.power_decisions import reading_of
 
-        if planned.refusals or not planned.plan.notes:
+        notes = planned.plan.notes
+        if planned.refusals or not is_applied:
+            notes = tuple(note for note in notes if reading_of(note) is not None)
+        if not notes:
             return Counter()
-        now = int(self._clock())
-        return record_notes(self.store(), planned.plan.notes, actor=actor, term=term, now=now)
+        return record_notes(self.store(), notes, actor=actor, term=term, now=int(self._clock()))
 
     def apply(
         self,
@@ -310,18 +337,21 @@ class Controller:
         return self._proxmox_readers[cluster]
 
     def _proxmox_target(self, cluster: str, desk: Desk | None) -> Target:
-        from controller.clients.proxmox_writer import ProxmoxWriter
         from controller.reconcile.applier import Target
         from controller.resources.proxmox_power import with_power
         from controller.resources.proxmox_table import PROXMOX
 
-        login, sources = (
-            self._proxmox_login(self.configuration.proxmox[cluster]),
-            self.configuration.secret_sources(),
-        )
-        writer = self._open.enter_context(ProxmoxWriter(login, cluster=cluster, secrets=sources))
+        writer = self.proxmox_writer(cluster)
         resources = PROXMOX if desk is None else with_power(PROXMOX, desk)
         return Target(f"proxmox:{cluster}", writer, resources, _PROXMOX_CONCURRENCY)
+
+    def proxmox_writer(self, cluster: str) -> ProxmoxWriter:
+        """A new client that writes to this cluster of controller.yaml; closed with everything else."""
+        from controller.clients.proxmox_writer import ProxmoxWriter
+
+        login = self._proxmox_login(self.configuration.proxmox[cluster])
+        sources = self.configuration.secret_sources()
+        return self._open.enter_context(ProxmoxWriter(login, cluster=cluster, secrets=sources))
 
     def _proxmox_login(self, settings: Proxmox) -> ProxmoxLogin:
         from controller.clients.proxmox import ProxmoxLogin

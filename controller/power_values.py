@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from controller.plan.change import Change
+
 __all__ = [
     "GuestAddress",
     "GuestState",
     "IdleRecord",
+    "InHand",
     "PowerMemory",
     "ProxmoxTask",
     "SlotName",
@@ -85,11 +88,21 @@ class IdleRecord:
 
 
 @dataclass(frozen=True)
+class InHand:
+    """A change of power that was handed over, and has not ended; once `is_begun` a task may be there."""
+
+    change: Change
+    slot: SlotName | None = None
+    is_begun: bool = False
+
+
+@dataclass(frozen=True)
 class PowerMemory:
-    """The newest slot and the last reading of each machine, by system and machine."""
+    """The newest slot and the last reading of each machine, and what is being done, by system and machine."""
 
     slots: Mapping[tuple[str, str], SlotRecord] = field(default_factory=lambda: MappingProxyType({}))
     idle: Mapping[tuple[str, str], IdleRecord] = field(default_factory=lambda: MappingProxyType({}))
+    in_hand: Mapping[tuple[str, str], InHand] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,25 @@
 """One pass of the service: plan, apply where it may, look again. Blocking; run on a thread.
 
+Changes of power are handed over to a lane of their own, so that no pass waits for a guest.
 Everything is built anew for each pass (clients, tokens, secrets), so that nothing learnt before is believed.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller.api.site import PlannedChange
 from controller.errors import ControllerError
+from controller.plan.plan import LAST
+from controller.power_lane import Errand, PowerLane
 from controller.reconcile.passes import Act, apply_pass
 from controller.resources.power_schedules import next_slot
 from controller.store import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from controller.app import Controller
@@ -32,7 +34,6 @@ __all__ = ["PassResult", "Reconciler"]
 
 _SHOWN = 160
 _ACTOR = "controller"
-_STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class PassResult:
 
 
 class Reconciler:
-    """Makes passes. With `applies` False it only reports."""
+    """Makes passes, one at a time; `lane` carries out their changes of power. With `applies` False it only
+    reports.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Reconciler:
         self._applies = applies
         self._new_id = new_id
         self._is_stopping = is_stopping
+        self.lane = PowerLane(open_controller, store, leadership, actor=_ACTOR, is_stopping=is_stopping)
 
     def run(self, policy: Policy, commit: str, *, is_new: bool) -> PassResult:
         """One pass.
@@ -113,40 +117,41 @@ class Reconciler:
     def _pass(
         self, controller: Controller, policy: Policy, commit: str, run_id: str, *, is_new: bool
     ) -> PassResult:
-        planned = controller.plan(policy)
-        may_write = self._applies and not planned.refusals
-        wants = may_write and bool(planned.plan.changes or is_new)
+        seen = self.lane.in_hand()
+        planned = controller.plan(policy, in_hand=seen)
+        changes = planned.plan.changes if self._applies and not planned.refusals else ()
+        is_new = is_new and self._applies and not planned.refusals
         lease = self._leadership.lease
         if lease is None or not self._leadership.may_write():
-            return replace(_seen(planned), waits=wants)
-        ended = controller.record_notes(planned, actor=_ACTOR, term=lease.term) if may_write else Counter()
-        if not wants:
+            return replace(_seen(planned), waits=bool(changes or is_new))
+        power, begun = self.lane.keep((one for one in changes if one.section == LAST), seen)
+        ended = controller.record_notes(
+            _without(planned, begun), actor=_ACTOR, term=lease.term, is_applied=self._applies
+        )
+        others = [one for one in changes if one.section != LAST]
+        if not (others or power or is_new):
             return replace(_seen(planned), slots=ended)
-        desk = controller.desk(actor=_ACTOR, term=lease.term, wait=self._wait, ended=ended)
         outcomes = apply_pass(
             planned,
             controller.planner(policy),
-            controller.applier(policy, desk),
+            controller.applier(policy),
             self._store,
             Act(run_id, _ACTOR, lease.term, kind="reconcile", commit=commit),
             on_outcomes=self._go_on,
+            apart=Errand(self.lane, power),
         )
-        after = controller.plan(policy) if outcomes else planned
+        after = controller.plan(policy, in_hand=self.lane.in_hand()) if outcomes else planned
         return replace(_seen(after), outcomes=tuple(outcomes), slots=ended, is_recorded=True)
-
-    def _wait(self, seconds: float) -> bool:
-        """Wait for tasks of Proxmox; False as soon as the pass may not go on."""
-        deadline = time.monotonic() + seconds
-        while not self._is_stopping() and self._leadership.may_write():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return True
-            time.sleep(min(left, _STEP_SECONDS))
-        return False
 
     def _go_on(self, _ended: Sequence[Outcome]) -> None:
         if self._is_stopping() or not self._leadership.may_write():
             raise LeaseLost("the pass was broken off: the controller stops, or its lease ran out")
+
+
+def _without(planned: Planned, begun: Collection[tuple[str, str]]) -> Planned:
+    """The plan without its notes on machines that have been begun meanwhile: these end by themselves."""
+    notes = (one for one in planned.plan.notes if one.section != LAST or (one.system, one.key) not in begun)
+    return replace(planned, plan=replace(planned.plan, notes=tuple(notes)))
 
 
 def _seen(planned: Planned) -> PassResult:

@@ -1,6 +1,7 @@
 """`steward serve`: everything that goes on by itself, until it is told to stop.
 
     alarm clock ──► follow Git ──► pass ──► status, metrics        one at a time
+                                     └──► power of machines        beside the passes
                 ──► lease: take or renew                           every 5 s
                 ──► expired actions, audit checkpoints             every second
     HTTPS and the local socket                                     all the while
@@ -29,12 +30,14 @@ from controller.signing import checkpoint_envelope
 from controller.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from controller.api.site import Site
     from controller.doors import Listening
     from controller.following import PolicyFollower
     from controller.leadership import Leadership
+    from controller.plan.change import Outcome
+    from controller.power_lane import PowerEnded
     from controller.reconciling import PassResult, Reconciler
     from protocol.dsse import Signer
 
@@ -88,6 +91,9 @@ class Service:
         self._recorded = recorded_commit
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
+        self._power_failures = 0
+        self._is_power_whole = True
+        self._power_retry: asyncio.TimerHandle | None = None
         self._due: asyncio.TimerHandle | None = None
         self.port = 0
 
@@ -108,6 +114,7 @@ class Service:
                 await self._lead_once()
                 await doors.open()
                 self.port = doors.port
+                self._listen_to_power(asyncio.get_running_loop())
                 self._set(alarm)
                 tasks = [
                     asyncio.create_task(_repeat("lease", self._lead_once, self._intervals.lease)),
@@ -126,7 +133,7 @@ class Service:
         tasks: list[asyncio.Task[None]],
         following: asyncio.Task[None] | None,
     ) -> None:
-        for timer in (self._retry, self._due):
+        for timer in (self._retry, self._power_retry, self._due):
             if timer is not None:
                 timer.cancel()
         self._site.wakeups.close()
@@ -135,6 +142,7 @@ class Service:
             self._follower.stop()
         await doors.close()
         await _end(tasks, following)
+        await self._site.call(self._reconciler.lane.join)
         try:
             await self._site.call(self._leadership.release)
         except StoreError as error:  # it runs out by itself
@@ -220,6 +228,35 @@ class Service:
         loop = asyncio.get_running_loop()
         self._retry = loop.call_later(delay, lambda: self.wake(look=False))
 
+    def _listen_to_power(self, loop: asyncio.AbstractEventLoop) -> None:
+        def ended(told: PowerEnded) -> None:
+            loop.call_soon_threadsafe(self._tell_power, told)
+
+        self._reconciler.lane.on_ended = ended
+
+    def _tell_power(self, ended: PowerEnded) -> None:
+        """Changes of power have ended; after the last of them a pass sees what there is to do still."""
+        self._tell_ended(ended.outcomes, ended.slots)
+        self._is_power_whole &= ended.is_whole and bool(ended.outcomes)
+        if ended.is_over:
+            self._power_failures = 0 if self._is_power_whole else self._power_failures + 1
+            self._is_power_whole = True
+            if self._power_retry is not None:
+                self._power_retry.cancel()
+            spread = random.random()  # noqa: S311 - no secret
+            delay = backoff_seconds(self._power_failures, most=self._intervals.reconcile, spread=spread)
+            loop = asyncio.get_running_loop()
+            wait = delay if self._power_failures else 0
+            self._power_retry = loop.call_later(wait, lambda: self.wake(look=False))
+        self._site.wakeups.ring("status")
+
+    def _tell_ended(self, outcomes: Iterable[Outcome], slots: Mapping[str, int]) -> None:
+        metrics = self._site.metrics
+        for outcome in outcomes:
+            metrics.reconcile.labels(outcome.change.section, str(outcome.result)).inc()
+        for state, number in slots.items():
+            metrics.power_slots.labels(state).inc(number)
+
     def _be_in_time(self, result: PassResult) -> None:
         """A slot of power, and the end of an override, get a pass of their own at their instant."""
         if self._due is not None:
@@ -255,10 +292,7 @@ class Service:
         situation, metrics = self._site.situation, self._site.metrics
         situation.pass_error = result.error or (_WAITS if result.waits else "")
         metrics.passes.labels(result.result).inc()
-        for outcome in result.outcomes:
-            metrics.reconcile.labels(outcome.change.section, str(outcome.result)).inc()
-        for state, number in result.slots.items():
-            metrics.power_slots.labels(state).inc(number)
+        self._tell_ended(result.outcomes, result.slots)
         if result.drift is not None:
             metrics.saw_drift(result.drift, unobserved=len(result.gaps))
             situation.planned_at = self._site.now()

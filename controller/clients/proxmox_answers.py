@@ -52,7 +52,10 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], type[ControllerError]], ...] = (
     (re.compile(r"detected modified configuration|checksum mismatch"), Conflict),
     (re.compile(r"already exists|already a pool member|belongs already to pool"), Conflict),
     (
-        re.compile(r"does not exist|no such (?:user|token|group|role|job|vzdump)|is not a pool member"),
+        re.compile(
+            r"does not exist|unable to find configuration file|is not a pool member"
+            r"|no such (?:user|token|group|role|job|vzdump)"
+        ),
         NotThere,
     ),
     (

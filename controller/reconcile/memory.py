@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.plan.limits import Allowance, Limits, strictest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from controller.plan.plan import Plan
+    from controller.power_values import InHand
 
 __all__ = ["OutcomeRecord", "RunRecord", "StoreRecord", "remember", "remembered"]
 
@@ -120,17 +122,25 @@ class _Record:
         return self.owned[place]
 
 
-def remember(store: StoreRecord | None, *, floor: Limits, given: Limits, now: int) -> Memory:
+def remember(
+    store: StoreRecord | None,
+    *,
+    floor: Limits,
+    given: Limits,
+    now: int,
+    in_hand: Mapping[tuple[str, str], InHand] = MappingProxyType({}),
+) -> Memory:
     """The memory of a pass at `now` (seconds since the epoch):
 
-    `floor` from controller.yaml, `given` by the new policy, the rest from the store.
+    `floor` from controller.yaml, `given` by the new policy, the rest from the store. `in_hand` is what of
+    power is being carried out beside the passes.
     """
     if store is None:
         return Memory(strictest([floor, given]), lambda _system, _section, _key: False)
     record = _Record(store)
     limits = strictest([floor, given, record.limits()])
     overrides = overrides_of(store.overrides.in_force(now), limits.protected)
-    return Memory(limits, record.knows, overrides=overrides, power=power_memory(store))
+    return Memory(limits, record.knows, overrides=overrides, power=power_memory(store, now, in_hand))
 
 
 def remembered(plan: Plan, named: Mapping[str, Sequence[str]], given: Limits) -> str:

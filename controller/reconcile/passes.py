@@ -5,12 +5,12 @@ plan under the brakes, apply under the lease, leave a record. Shared by command 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.errors import Refused
 from controller.plan.change import Outcome, Result
-from controller.plan.plan import Plan, difference
+from controller.plan.plan import LAST, Plan, difference
 from controller.reconcile.applier import settled
 from controller.reconcile.limits import POLICY, limits_of
 from controller.reconcile.memory import remembered
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from controller.reconcile.applier import Applier
     from controller.reconcile.planner import Memory, Planner, Sight
 
-__all__ = ["Act", "Braked", "DigestDiffers", "Planned", "Record", "apply_pass", "plan_pass", "require_digest"]
+__all__ = [
+    "Act",
+    "Apart",
+    "Braked",
+    "DigestDiffers",
+    "Planned",
+    "Record",
+    "apply_pass",
+    "plan_pass",
+    "require_digest",
+    "summary",
+]
 
 
 class Braked(Refused):
@@ -85,6 +96,18 @@ class _Outcomes(Protocol):
     def record_all(self, run: Any, ended: Sequence[Outcome]) -> None: ...
 
 
+class Apart(Protocol):
+    """Whoever carries out changes of power beside the pass, and ends its record after the last of them."""
+
+    def take(self, run: Any) -> None:
+        """The record of the pass has begun."""
+        ...
+
+    def close(self, outcomes: Sequence[Outcome], *, is_seen_whole: bool) -> None:
+        """Everything else has ended."""
+        ...
+
+
 class Record(Protocol):
     """The store, as far as a pass writes it."""
 
@@ -131,9 +154,11 @@ def apply_pass(
     act: Act,
     *,
     on_outcomes: Callable[[Sequence[Outcome]], None] | None = None,
+    apart: Apart | None = None,
 ) -> list[Outcome]:
     """Write the plan and keep the record of it; every change's outcome in the plan's order.
 
+    With `apart` changes of power are not waited for: they are its business, and so is the record's end.
     Raises Braked before anything is written, and what the store raises, LeaseLost among it, as soon as it
     does.
     """
@@ -155,14 +180,21 @@ def apply_pass(
         if on_outcomes is not None:
             on_outcomes(ended)
 
+    plan = planned.plan
+    if apart is not None:
+        apart.take(run)
+        plan = replace(plan, changes=tuple(one for one in plan.changes if one.section != LAST))
     try:
-        outcomes = applier.apply(planned.plan, on_outcomes=note)
+        outcomes = applier.apply(plan, on_outcomes=note)
     except KeyboardInterrupt:
         record.runs.finish(run, result="partial", detail="interrupted")
         raise
     outcomes = _looked_again(outcomes, planned, planner)
-    is_done = all(outcome.result is Result.APPLIED for outcome in outcomes) and not planned.plan.unobserved
-    record.runs.finish(run, result="done" if is_done else "partial", detail=_summary(outcomes))
+    if apart is not None:
+        apart.close(outcomes, is_seen_whole=not plan.unobserved)
+        return outcomes
+    is_done = all(outcome.result is Result.APPLIED for outcome in outcomes) and not plan.unobserved
+    record.runs.finish(run, result="done" if is_done else "partial", detail=summary(outcomes))
     return outcomes
 
 
@@ -174,7 +206,8 @@ def _looked_again(outcomes: list[Outcome], planned: Planned, planner: Planner) -
     return settled(outcomes, planner.compare(planned.policy, sights, planned.memory))
 
 
-def _summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many changes ended how, in words."""
     results = [outcome.result for outcome in outcomes]
     counted = {result: results.count(result) for result in Result}
     return ", ".join(f"{number} {result}" for result, number in counted.items() if number)

@@ -124,7 +124,7 @@ class Planner:
                 made, told = _narrowed(resource, found, policy, memory)
                 changes += made
                 reported += told
-                notes += [] if _is_reported(resource, policy) else found.notes
+                notes += found.notes
                 gaps += found.gaps
                 populations |= {f"{system.name}/{name}": number for name, number in found.populations.items()}
                 for name, theirs in found.possessions.items():
@@ -173,6 +173,7 @@ class Planner:
             teams={name: team.parent or "" for name, team in policy.teams.items()},
             adopted_teams=frozenset(name for name, team in policy.teams.items() if team.adopt),
             linked=frozenset(name for name, user in policy.users.items() if user.links),
+            reported=frozenset(name for name, mode in policy.modes.items() if mode == "report"),
             delete_after_days=(limits and limits.delete_after_days) or 0,
             protected=limits.protected if limits else frozenset(),
             overrides=memory.overrides if memory else Overrides(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from controller.power_values import IdleRecord, PowerMemory, SlotRecord
+from controller.power_values import IdleRecord, InHand, PowerMemory, SlotRecord
 from controller.resources.power_decisions import reading_of, slot_of
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "PowerStore", "power_memory", "record_notes"]
 
+_NOTHING: Mapping[tuple[str, str], InHand] = MappingProxyType({})
+
 
 class _Slots(Protocol):
-    def newest(self) -> Mapping[tuple[str, str], SlotRecord]: ...
+    def newest(self, *, now: int) -> Mapping[tuple[str, str], SlotRecord]: ...
     def claim(self, name: SlotName, *, term: int, now: int) -> SlotRecord | None: ...
     def sent(self, name: SlotName, upid: str) -> None: ...
     def settle(self, record: SlotRecord, *, actor: str, term: int, now: int) -> bool: ...
@@ -47,9 +50,11 @@ class PowerStore(Protocol):
         ...
 
 
-def power_memory(store: PowerStore) -> PowerMemory:
-    """What earlier passes left."""
-    return PowerMemory(store.power_slots.newest(), store.idle_readings.all())
+def power_memory(
+    store: PowerStore, now: int, in_hand: Mapping[tuple[str, str], InHand] = _NOTHING
+) -> PowerMemory:
+    """What earlier passes left, at `now`, and what is being carried out beside the passes."""
+    return PowerMemory(store.power_slots.newest(now=now), store.idle_readings.all(), in_hand)
 
 
 def record_notes(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BRINGS_ABOUT", "Verdict", "verdict"]
+__all__ = ["BRINGS_ABOUT", "Verdict", "is_disobeyed", "verdict"]
 
 BRINGS_ABOUT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -38,6 +38,7 @@ _AGAIN = re.compile(
     r"can't lock file .*got timeout|(?:VM|CT) is locked|got lock request timeout|got no worker upid"
     r"|no quorum|answered 59[5-9]"
 )
+_DISOBEYED = re.compile(r"got timeout|container did not stop|lxc-stop .*failed")
 
 
 def verdict(text: str) -> Verdict:
@@ -45,3 +46,8 @@ def verdict(text: str) -> Verdict:
     if _REACHED.search(text):
         return Verdict.REACHED
     return Verdict.AGAIN if _AGAIN.search(text) else Verdict.FAILED
+
+
+def is_disobeyed(text: str) -> bool:
+    """Whether a shutdown failed because the guest did not end in its time."""
+    return _DISOBEYED.search(text) is not None and not _AGAIN.search(text)

@@ -7,7 +7,7 @@ reason in the record. A hold comes before everything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ __all__ = ["SECTION", "Decision", "decide", "reading_of", "slot_of"]
 
 SECTION = "machines.power"
 _DEFAULT_TIMEOUT = timedelta(minutes=5)
+_UNDER_WAY = "; under way"
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ def decide(machine: Placed, due: Due | None, context: Context) -> Decision:
     if machine.guest.is_template:
         text = "is a template: it is never started and never stopped"
         return Decision(reports=(_report(machine, text, context),))
-    record = context.power.slots.get((context.system, machine.name))
-    slots = Slots(context.system, machine.name, due, record, context.now)
+    taken = context.power.in_hand.get((context.system, machine.name))
+    if taken is not None and taken.is_begun:
+        return Decision(replace(taken.change, reason=f"{taken.change.reason}{_UNDER_WAY}"))
+    slots = _slots(machine, due, context)
     hold = context.overrides.held.get(machine.name)
     over = list(slots.let_go(machine.guest.status) if hold is None else slots.held(str(hold)))
     wanted, reading = _wanted(machine, slots, context)
@@ -68,6 +71,20 @@ def decide(machine: Placed, due: Due | None, context: Context) -> Decision:
         return Decision(None, tuple(notes), tuple(reports))
     compared = _compared(machine, wanted, slots, context)
     return Decision(compared.change, (*notes, *compared.notes), (*reports, *compared.reports))
+
+
+def _slots(machine: Placed, due: Due | None, context: Context) -> Slots:
+    name = (context.system, machine.name)
+    taken = context.power.in_hand.get(name)
+    return Slots(
+        context.system,
+        machine.name,
+        due,
+        context.power.slots.get(name),
+        context.now,
+        in_line=taken.slot if taken else None,
+        excuse=f"{SECTION} is in report mode" if SECTION in context.reported else "",
+    )
 
 
 def slot_of(note: Note) -> SlotRecord | None:

@@ -43,13 +43,15 @@ class Desk:
     """What carrying out needs beside Proxmox VE.
 
     `clock` is in seconds since the epoch; `wait` waits so many seconds, and says False to end the pass.
-    `tell` hears what is going on, for whoever looks on.
+    `goes_on` says, just before something is sent, whether that may still be. `tell` hears what is going on,
+    for whoever looks on.
     """
 
     ledger: SlotLedger | None
     clock: Callable[[], float]
     wait: Callable[[float], bool]
     tell: Callable[[str], None] = lambda _text: None
+    goes_on: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -57,7 +59,8 @@ class Job:
     """One change. `outcome` is None until it has ended; `upid` is its task while that runs.
 
     `is_sent` says that a task may be there; `claimed_at` is when somebody before us took its slot and was
-    never heard of again; `why` is what stood in the way the last time.
+    never heard of again; `why` is what stood in the way the last time; `moves` counts how often the guest
+    was not on the node where it had been.
     """
 
     change: Change
@@ -66,11 +69,13 @@ class Job:
     slot: SlotName | None
     node: str = ""
     upid: str = ""
+    is_beginning: bool = False
     is_claimed: bool = False
     claimed_at: int | None = None
     is_sent: bool = False
     is_settling: bool = False
     why: str = ""
+    moves: int = 0
     attempts: int = 0
     began: float = 0.0
     not_before: float = 0.0
@@ -86,6 +91,16 @@ class Job:
     def is_under_way(self) -> bool:
         """Whether Proxmox VE is at work on it."""
         return self.outcome is None and (bool(self.upid) or self.is_settling)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a task of Proxmox VE may be there."""
+        return self.is_beginning or self.is_under_way or self.is_sent
+
+    @property
+    def task_node(self) -> str:
+        """The node on which its task runs, which a guest that moves leaves behind (UPID:node:…)."""
+        return self.upid.split(":")[1]
 
     @property
     def wanted(self) -> str:
@@ -123,6 +138,12 @@ class Job:
     def patience_seconds(self) -> float:
         """How long to wait for the task."""
         return self.timeout_seconds + _MARGIN_SECONDS if self.how == "shutdown" else _TASK_SECONDS
+
+    def is_for(self, change: Change) -> bool:
+        """Whether a change asks for the same: this state of this guest, for the same slot."""
+        other = job_of(change)
+        same = (other.kind, other.vmid, other.slot, other.wanted)
+        return same == (self.kind, self.vmid, self.slot, self.wanted)
 
     def told_until(self) -> str:
         """Till when it is tried again, in words."""

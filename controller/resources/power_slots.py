@@ -38,13 +38,19 @@ class Over:
 
 @dataclass(frozen=True)
 class Slots:
-    """One machine's slots at `now`; `due` is None where it has no schedule (any more)."""
+    """One machine's slots at `now`; `due` is None where it has no schedule (any more).
+
+    `in_line` is a slot that was handed over in time and waits for others: its window stays open. `excuse`
+    says why slots are not carried out at all just now ("" where they are).
+    """
 
     system: str
     machine: str
     due: Due | None
     record: SlotRecord | None
     now: datetime
+    in_line: SlotName | None = None
+    excuse: str = ""
 
     @property
     def pending(self) -> Slot | None:
@@ -55,8 +61,11 @@ class Slots:
     @property
     def current(self) -> Slot | None:
         """The slot to carry out now."""
-        is_open = self.due is not None and self.now < self.due.until
-        return self.pending if is_open else None
+        pending = self.pending
+        if pending is None or self.due is None:
+            return None
+        is_open = self.now < self.due.until or self._name(pending) == self.in_line
+        return pending if is_open else None
 
     def reached(self, slot: Slot) -> SlotRecord:
         """A slot whose state the machine has, without a task of this pass."""
@@ -79,9 +88,11 @@ class Slots:
                 why = f"{slot.local:%Y-%m-%d} is in the calendar {slot.skipped_by}"
                 yield Over(self.ended(slot, SlotState.SKIPPED, why), is_news=False)
             elif slot != pending:
-                yield Over(self.ended(slot, SlotState.SKIPPED, "missed: no pass came in its time"))
+                why = self.excuse or "missed: nothing carried it out in its time"
+                yield Over(self.ended(slot, SlotState.SKIPPED, why), is_news=not self.excuse)
         if pending is not None and self.current is None:
-            yield Over(self._missed(pending, status), is_news=self.record is not None)
+            is_news = self.record is not None and not self.excuse
+            yield Over(self._missed(pending, status), is_news=is_news)
 
     def held(self, reason: str) -> Iterator[Over]:
         """The slots that fell due while the machine was held: each ends."""
@@ -104,11 +115,13 @@ class Slots:
                 return self.reached(slot)
             return self._given_up("its window is over")
         ago = span(self.now - slot.instant)
-        if self.record is None:
+        if self.excuse:
+            why = self.excuse
+        elif self.record is None:
             why = f"due {ago} ago, before this controller first saw the schedule"
         else:
             window = span(self.due.until - slot.instant) if self.due else ""
-            why = f"missed: due {ago} ago, and no pass came in the {window} that it was good for"
+            why = f"missed: due {ago} ago, and nothing carried it out in the {window} that it was good for"
         return self.ended(slot, SlotState.SKIPPED, why)
 
     def _given_up(self, why: str) -> SlotRecord:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controller.errors import Unobserved
 from controller.plan.change import Operation
-from controller.plan.plan import Report
+from controller.plan.plan import Gap, Report
 from controller.resources.power_decisions import SECTION, decide
 from controller.resources.power_schedules import due
 from controller.resources.proxmox_clusters import entries_here
@@ -37,9 +38,10 @@ _ALL_AT_ONCE = 100_000
 
 @dataclass(frozen=True)
 class SeenGuests:
-    """The guests that there are."""
+    """The guests that there are; `hidden` says why these may not be all, "" where they are."""
 
     guests: tuple[ProxmoxGuest, ...]
+    hidden: str = ""
 
 
 def desired(policy: Policy, context: Context) -> Mapping[str, Policy]:
@@ -49,16 +51,21 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Policy]:
 
 def observe(client: PoweredReader, context: Context) -> SeenGuests:
     """The guests, and whether our token sees all of them: two requests."""
-    seen = SeenGuests(client.resources().guests)
-    require_guests(client.rights(), (), context)
-    return seen
+    guests = client.resources().guests
+    try:
+        require_guests(client.rights(), (), context)
+    except Unobserved as error:  # no fault of a policy that asks for nobody's power
+        return SeenGuests(guests, str(error))
+    return SeenGuests(guests)
 
 
 def diff(observed: SeenGuests, desired: Mapping[str, Policy], context: Context) -> Difference:
     """What to start and stop now, and which slots are over. Raises PolicyErrors where sets differ."""
     policy = next(iter(desired.values()), None)
-    if policy is None:
+    if policy is None or not _asks(policy, context):
         return Difference()
+    if observed.hidden:
+        return Difference(gaps=(Gap(context.system, SECTION, observed.hidden),))
     machines = machines_with_sets(policy, observed.guests, context).machines.values()
     schedules: dict[str, Due] = {}
     changes: list[Change] = []
@@ -104,6 +111,15 @@ POWER = with_desk(NO_DESK)
 def with_power(resources: Sequence[Resource], desk: Desk) -> tuple[Resource, ...]:
     """The resources of a cluster, with power carried out from this desk."""
     return tuple(with_desk(desk) if one.section == SECTION else one for one in resources)
+
+
+def _asks(policy: Policy, context: Context) -> bool:
+    """Whether anything may be to do here: the policy speaks of power, or a hold or an open slot does."""
+    powers = [one.power for one in policy.machines.values()]
+    powers += [one.power for one in policy.machine_sets.values()]
+    slots = context.power.slots.items()
+    is_open = any(system == context.system and slot.state.is_open for (system, _), slot in slots)
+    return is_open or bool(context.overrides.held) or any(power is not None for power in powers)
 
 
 def _concerns(machine: Placed, context: Context) -> bool:

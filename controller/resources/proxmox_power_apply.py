@@ -20,13 +20,15 @@ from controller.errors import (
     NotThere,
     OutcomeUnknown,
     Refused,
+    TerminalError,
     TransientError,
     Unreachable,
 )
 from controller.plan.change import Outcome, Result
-from controller.power_values import SlotState
-from controller.resources.power_answers import BRINGS_ABOUT, Verdict, verdict
+from controller.power_values import SlotRecord, SlotState
+from controller.resources.power_answers import BRINGS_ABOUT, Verdict, is_disobeyed, verdict
 from controller.resources.power_jobs import Desk, Job, job_of
+from controller.resources.power_line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from controller.power_values import ProxmoxTask
     from controller.resources.power_ports import PoweredWriter
 
-__all__ = ["AT_ONCE", "NO_DESK", "PATIENCE_SECONDS", "POLL_SECONDS", "carry_out"]
+__all__ = ["AT_ONCE", "NO_DESK", "PATIENCE_SECONDS", "POLL_SECONDS", "Shift", "carry_out"]
 
 AT_ONCE = 2
 """Changes under way on one node: more at once make each other fail on locks."""
@@ -47,6 +49,7 @@ _LONGEST_WAIT_SECONDS = 60.0
 _SETTLING_SECONDS = 30.0
 """How long a guest may lag behind its finished task; the high availability manager takes longer."""
 _MANAGED_SECONDS = 300.0
+_MOST_MOVES = 3
 _SKEW_SECONDS = 60
 """How far the clocks of a node and of the controller may be apart."""
 
@@ -61,44 +64,66 @@ NO_DESK = Desk(None, time.time, _sleep)
 
 def carry_out(client: PoweredWriter, changes: Sequence[Change], desk: Desk) -> list[Outcome]:
     """Every change's outcome, in their order. What goes wrong with one leaves the others alone."""
-    return _Shift(client, desk, [job_of(change) for change in changes]).run()
+    jobs = [job_of(change) for change in changes]
+    Shift(client, desk, Line(jobs)).run()
+    return [job.outcome for job in jobs if job.outcome is not None]
 
 
-class _Shift:
-    """The jobs of one pass."""
+class Shift:
+    """Works off the line of one cluster. `on_ended` hears of jobs that have ended, after each look."""
 
-    def __init__(self, client: PoweredWriter, desk: Desk, jobs: list[Job]) -> None:
+    def __init__(
+        self,
+        client: PoweredWriter,
+        desk: Desk,
+        line: Line,
+        *,
+        on_ended: Callable[[Sequence[Job]], None] = lambda _jobs: None,
+    ) -> None:
         self._client = client
         self._desk = desk
-        self._jobs = jobs
+        self._line = line
+        self._on_ended = on_ended
         self._running: dict[str, Mapping[str, ProxmoxTask]] = {}
 
-    def run(self) -> list[Outcome]:
-        """Work until every job has ended, or until waiting is not wanted any more."""
-        self._locate()
+    def run(self) -> None:
+        """Work until nothing is in the line, or until waiting is not wanted any more.
+
+        Raises Refused where the lease is gone, StoreError where slots cannot be kept.
+        """
         while True:
+            self._locate()
             self._begin_some()
-            if not self._open():
-                break
-            if not self._desk.wait(self._pause()):
+            self._tell_ended()
+            if self._line.rest():
+                return
+            if self._desk.wait(self._pause()):
+                self._poll()
+            else:
                 self._break_off()
-                break
-            self._poll()
-        return [job.outcome for job in self._jobs if job.outcome is not None]
 
     def _open(self) -> list[Job]:
-        return [job for job in self._jobs if job.outcome is None]
+        return self._line.open()
+
+    def _tell_ended(self) -> None:
+        ended = self._line.ended()
+        if ended:
+            self._on_ended(ended)
 
     def _locate(self) -> None:
-        """Where each guest is now: it may have moved since the plan was made."""
-        try:
-            nodes = {guest.vmid: guest.node for guest in self._client.resources().guests}
-        except ControllerError as error:
-            for job in self._jobs:
-                job.end(self._desk, Result.FAILED, str(error), SlotState.WAITING)
+        """Where each guest is now: it may have moved since the plan was made, or since it was looked at."""
+        lost = [job for job in self._open() if not job.node]
+        if not lost:
             return
-        for job in self._jobs:
-            job.node = nodes.get(job.vmid, "")
+        try:
+            nodes = {(guest.kind, guest.vmid): guest.node for guest in self._client.resources().guests}
+        except ControllerError as error:
+            for job in lost:
+                state = SlotState.CLAIMED if job.is_sent else SlotState.WAITING
+                job.end(self._desk, Result.FAILED, str(error), state)
+            return
+        for job in lost:
+            job.node = nodes.get((job.kind, job.vmid), "")
             if not job.node:
                 job.end(self._desk, Result.CONFLICT, f"guest {job.vmid} is gone", SlotState.FAILED)
 
@@ -108,8 +133,12 @@ class _Shift:
         for job in self._open():
             if job.is_under_way or job.not_before > now or busy[job.node] >= AT_ONCE:
                 continue
-            self._guarded(job, self._begin)
-            busy[job.node] += job.is_under_way
+            if not self._desk.goes_on():
+                return
+            if self._line.begin(job):
+                self._guarded(job, self._begin)
+                job.is_beginning = False
+                busy[job.node] += job.is_under_way
 
     def _guarded(self, job: Job, step: Callable[[Job], None]) -> None:
         """Do one step of a job; what goes wrong ends or delays this job alone."""
@@ -127,9 +156,16 @@ class _Shift:
         except NotAllowed as error:  # somebody may give us the right while the window is open
             job.end(self._desk, Result.FAILED, str(error), SlotState.WAITING)
         except NotThere as error:
-            job.end(self._desk, Result.CONFLICT, error.message, SlotState.FAILED)
+            self._seek(job, error)
         except ControllerError as error:
             job.end(self._desk, Result.FAILED, str(error), SlotState.FAILED)
+
+    def _seek(self, job: Job, error: NotThere) -> None:
+        """The guest is not on its node any more: it may have moved, which is seen in the next look."""
+        job.moves += 1
+        if job.moves > _MOST_MOVES:
+            job.end(self._desk, Result.CONFLICT, error.message, SlotState.FAILED)
+        job.node = ""
 
     def _begin(self, job: Job) -> None:
         if not self._claimed(job):
@@ -145,10 +181,10 @@ class _Shift:
             self._reached(job)
         else:
             task = self._task_of(job)
-            if task is None:
-                self._send(job)
-            else:
+            if task is not None:
                 self._adopt(job, task)
+            elif self._desk.goes_on():
+                self._send(job)
 
     def _claimed(self, job: Job) -> bool:
         """Take the job's slot; False where it turned out to be over."""
@@ -235,11 +271,15 @@ class _Shift:
 
     def _follow(self, job: Job) -> None:
         try:
-            if job.upid not in self._running_on(job.node):
-                task = self._client.switch.task(job.node, job.upid)
+            if job.upid not in self._running_on(job.task_node):
+                task = self._client.switch.task(job.task_node, job.upid)
                 if not task.is_running:
                     self._guarded(job, lambda one: self._ended(one, task))
                     return
+        except TerminalError as error:  # its log is gone: what it did can be seen in the guest alone
+            self._desk.tell(f"{job.name}: {error.message}")
+            self._guarded(job, self._settle_soon)
+            return
         except ControllerError as error:
             self._desk.tell(f"{job.name}: {error.message}")
         if self._desk.clock() >= job.give_up_at:
@@ -274,8 +314,8 @@ class _Shift:
         """Proxmox VE said that it could not be done: perhaps later, perhaps not."""
         said = verdict(text)
         if said is Verdict.FAILED:
-            obeyed = job.how == "shutdown" and "got timeout" in text
-            left = f"did not shut down in {job.timeout_seconds} s and is left running: " if obeyed else ""
+            is_left = job.how == "shutdown" and not job.forces and is_disobeyed(text)
+            left = f"did not shut down in {job.timeout_seconds} s and is left running: " if is_left else ""
             job.end(self._desk, Result.FAILED, f"{left}{text}", SlotState.FAILED)
             return
         job.upid, job.is_settling, job.is_sent = "", False, False  # it was answered: nothing is under way
@@ -302,6 +342,14 @@ class _Shift:
         else:
             self._desk.tell(f"{job.name}: {why}; again in {delay:.0f} s")
             job.not_before = now + delay
+            self._put_back(job)
+
+    def _put_back(self, job: Job) -> None:
+        """A slot for which nothing was begun waits, also for whoever reads it after we were killed."""
+        if job.slot is None or self._desk.ledger is None or job.is_sent or not job.is_claimed:
+            return
+        self._desk.ledger.settle(SlotRecord(job.slot, SlotState.WAITING, job.why))
+        job.is_claimed = False
 
     def _give_up(self, job: Job, reason: str, *, is_over: bool) -> None:
         if job.is_sent:
@@ -310,11 +358,12 @@ class _Shift:
             job.end(self._desk, Result.SKIPPED, reason, SlotState.SKIPPED if is_over else SlotState.WAITING)
 
     def _pause(self) -> float:
+        """Till the next look; never longer than a tick, as more may be handed over meanwhile."""
         open_jobs = self._open()
-        if any(job.is_under_way for job in open_jobs):
+        if not open_jobs or any(job.is_under_way for job in open_jobs):
             return POLL_SECONDS
-        now = self._desk.clock()
-        return max(0.1, min(job.not_before for job in open_jobs) - now)
+        first = min(job.not_before for job in open_jobs) - self._desk.clock()
+        return min(POLL_SECONDS, max(0.1, first))
 
     def _break_off(self) -> None:
         for job in self._open():

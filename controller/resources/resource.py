@@ -40,7 +40,8 @@ class Context:
     realm behind the `@` of a user id; `now` the instant of the pass, with UTC as its zone; `issuer` the
     Keycloak realm's address as its tokens name it ("" without a Keycloak); `role_names` the roles that the
     policy declares; `teams` those that it declares, each with its parent ("" at the top); `linked` the people
-    for whom it names accounts at identity providers; `only_cluster` says that no other Proxmox is named, so
+    for whom it names accounts at identity providers; `reported` the sections that this pass only reports (as
+    the keys of `modes`); `only_cluster` says that no other Proxmox is named, so
     that a machine need not name its cluster; `overrides` are those in force at this instant, `power` what
     earlier passes did about machines' power.
     """
@@ -55,6 +56,7 @@ class Context:
     teams: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     adopted_teams: frozenset[str] = frozenset()
     linked: frozenset[str] = frozenset()
+    reported: frozenset[str] = frozenset()
     delete_after_days: int = 30
     protected: frozenset[str] = frozenset()
     unlisted: Literal["count", "report", "disable"] = "count"

@@ -76,11 +76,15 @@ class PowerSlots:
             connection.execute(delete(power_slots).where(power_slots.c.due_at < now - _KEPT_SECONDS))
         return told
 
-    def newest(self) -> dict[tuple[str, str], SlotRecord]:
-        """The newest slot of each machine, by system and machine."""
+    def newest(self, *, now: int) -> dict[tuple[str, str], SlotRecord]:
+        """The newest slot of each machine that was due by `now`, by system and machine.
+
+        What a clock recorded that ran ahead says nothing of the slots before it.
+        """
         mine = power_slots.c
         last = (
             select(mine.system, mine.machine, func.max(mine.due_at).label("due_at"))
+            .where(mine.due_at <= now)
             .group_by(mine.system, mine.machine)
             .subquery()
         )

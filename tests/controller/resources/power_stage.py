@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Outcome
     from controller.plan.plan import Plan, Report
+    from controller.power_values import InHand
 
 CLUSTER = "proxmox:par1"
 HEAD = "version: 1\nowner: prod\n"
@@ -94,6 +95,7 @@ class Stage:
     overrides: Overrides = field(default_factory=Overrides)
     wait: Callable[[float], bool] | None = None
     reported: tuple[Report, ...] = ()
+    in_hand: Mapping[tuple[str, str], InHand] = field(default_factory=dict)
 
     def guest(self, vmid: int = 102) -> Any:
         return self.lab.center.environment.guests[vmid]
@@ -115,7 +117,7 @@ class Stage:
             strictest([DEFAULT_LIMITS]),
             lambda *_: True,
             overrides=self.overrides,
-            power=power_memory(self.store),
+            power=power_memory(self.store, int(self.clock()), self.in_hand),
         )
         return planner.compare(policy, planner.observe(policy), memory)
 

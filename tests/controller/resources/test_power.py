@@ -90,7 +90,7 @@ def test_a_slot_that_nobody_was_there_for_is_let_go_with_the_reason(office):
     assert office.slots()[0] == (
         "stop 11-20 19:00",
         "skipped",
-        "missed: due 11 min ago, and no pass came in the 10 min that it was good for",
+        "missed: due 11 min ago, and nothing carried it out in the 10 min that it was good for",
     )
 
 
@@ -107,7 +107,7 @@ def test_after_a_pause_one_slot_is_made_good_while_catch_up_lasts(tmp_path, back
             ("start 11-19 06:00", "satisfied"),
         ]
         assert stage.guest().is_running is (ends == "skipped")
-        assert stage.slots()[1][2] == "missed: no pass came in its time"
+        assert stage.slots()[1][2] == "missed: nothing carried it out in its time"
 
 
 def test_a_window_ends_where_the_next_slot_begins(tmp_path):

@@ -126,7 +126,7 @@ def test_the_newest_slot_of_each_machine_is_known(store):
         [SlotRecord(other, SlotState.HELD), SlotRecord(LATER, SlotState.FIRED)], actor="c", term=0, now=NOW
     )
     assert [record.name for record in told] == [other]
-    newest = store.power_slots.newest()
+    newest = store.power_slots.newest(now=LATER.due_at)
     assert {key: (one.name.kind, one.state) for key, one in newest.items()} == {
         ("proxmox:par1", "web-01"): ("start", SlotState.SKIPPED),
         ("proxmox:lyon", "web-01"): ("stop", SlotState.HELD),
@@ -141,7 +141,7 @@ def test_an_overtaken_controller_claims_and_settles_nothing(store):
         claim(store, term=lease.term)
     with pytest.raises(LeaseLost):
         settle(store, SlotState.FIRED, term=lease.term)
-    assert store.power_slots.newest() == {}
+    assert store.power_slots.newest(now=LATER.due_at) == {}
 
 
 def test_readings_take_the_place_of_earlier_ones_of_the_same_machine(store):
@@ -167,5 +167,5 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):
     raw.close()
     upgraded = Store.open(f"sqlite:///{path}")
     assert upgraded.overrides.latest(1) == []
-    assert upgraded.power_slots.newest() == {}
+    assert upgraded.power_slots.newest(now=LATER.due_at) == {}
     upgraded.close()

@@ -28,6 +28,7 @@ __all__ = ["apply", "drift", "open_controller", "plan"]
 _SHOWN_BEFORE_APPLY = 40
 _WRONG_USAGE = 64
 _CHANGES = 2
+_REFUSED = 3
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
@@ -72,7 +73,9 @@ def plan(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Draw anew at each save, until Ctrl-C.")] = False,
 ) -> None:
-    """Show what apply would do; writes nothing. Exit 0: no difference, 1: error or not all seen, 2: changes.
+    """Show what apply would do; writes nothing.
+
+    Exit 0: no difference, 1: error or not all seen, 2: changes, 3: changes that a brake holds.
 
     Example:
       steward plan policies/prod -c controller.yaml --out plan.json
@@ -87,7 +90,7 @@ def plan(
         if out is not None:
             out.write_text(json.dumps(planned.plan.to_json(), indent=2) + "\n", encoding="utf-8")
         _print(planned, output, "Steward plan")
-        raise typer.Exit(_exit_code(planned))
+        raise typer.Exit(_REFUSED if planned.refusals else _exit_code(planned))
 
 
 def drift(

@@ -116,7 +116,8 @@ def test_a_brake_refuses_with_3(stage, steward):
     write(stage, f"realm: {{name: acme}}\nroles: {{viewer: {{}}}}\nusers:\n{people}")
     steward("apply", "policies", "--yes", code=0)
     write(stage, "realm: {name: acme}\nroles: {viewer: {}}")
-    assert "held by the brake max_deletes" in steward("plan", "policies", code=2)
+    assert "held by the brake max_deletes" in steward("plan", "policies", code=3)
+    assert "max_deletes" in steward("drift", "policies", code=2)
     assert "user11" in steward("apply", "policies", "--yes", code=3)
 
 

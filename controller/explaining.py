@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.errors import NotThere
@@ -13,6 +14,8 @@ from controller.resources.proxmox_clusters import cluster_of, entries_here
 from controller.resources.proxmox_machines import Named, identify
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from controller.explain import Explanation
     from controller.policy.model import Policy
     from controller.proxmox_values import ProxmoxAccess, ProxmoxGuest, ProxmoxResources
@@ -46,7 +49,26 @@ def explain_assignment(
         entry: Asked(one.grant.source, one.grant.by, _seat(person, one.grant, policy))
         for entry, one in declared(policy, resources, context).items()
     }
-    return explain(f"{owner}{mark}{token}", path, access, pool=pool, declared=asked)
+    found = explain(f"{owner}{mark}{token}", path, access, pool=pool, declared=asked)
+    return replace(found, notes=(*found.notes, *_end_of_access(person, policy, context)))
+
+
+def _end_of_access(person: str, policy: Policy, context: Context) -> Iterator[str]:
+    """What the policy, or an override, says of the account itself: until when what follows can be used."""
+    suspension = context.overrides.suspended.get(person)
+    if suspension is not None:
+        yield f"{person} is {suspension}"
+    if person not in policy.users:
+        return
+    user = policy.users[person]
+    if user.state != "active":
+        place = policy.at("users", person, "state")
+        yield f"the policy has the account {user.state} ({place.file}:{place.line})"
+    elif user.expires is not None:
+        place = policy.at("users", person, "expires")
+        is_over = user.expires < context.today
+        told = "the account expired on" if is_over else "the policy lets the account in until"
+        yield f"{told} {user.expires} ({place.file}:{place.line})"
 
 
 def _path(place: str, policy: Policy, context: Context, resources: ProxmoxResources) -> tuple[str, str]:

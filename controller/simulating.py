@@ -1,18 +1,20 @@
 """What a person would see and may do under a policy, told from the policy alone. Pure.
 
-No system is asked: what a policy does not say (an override in force, entries of others in Proxmox's access
-control list, which guests a set holds) is not in it.
+No system is asked: what a policy does not say (entries of others in Proxmox's access control list, which
+guests a set holds) is not in it. Overrides in force stand in the controller's store: who has it gives them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from controller.entitlements import access_of, assignments, permissions_of, roles_of
 from controller.errors import NotThere
 from controller.policy.problems import did_you_mean, quoted
 from controller.policy.teams import ancestors, teams_of
+from controller.power_times import power_times
+from controller.resources.overrides import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 
     from controller.entitlements import Access, Way
     from controller.policy.model import Policy
-    from controller.policy.people import User
     from controller.policy.position import SourcePosition
+    from controller.power_times import PowerTimes
 
 __all__ = ["Account", "Seat", "Simulation", "TokenAccess", "simulate"]
+
+
+_NO_OVERRIDES: Final = Overrides()
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Simulation:
     roles: Mapping[str, tuple[Way, ...]]
     permissions: Mapping[str, tuple[str, ...]]
     access: tuple[Access, ...]
+    power: tuple[PowerTimes, ...]
     tokens: tuple[TokenAccess, ...]
     clients: Mapping[str, tuple[str, ...]]
     hosts: Mapping[str, bool]
@@ -100,6 +106,7 @@ class Simulation:
             "roles": {role: [way.to_json() for way in ways] for role, ways in self.roles.items()},
             "api": {permission: list(roles) for permission, roles in self.permissions.items()},
             "access": [one.to_json() for one in self.access],
+            "power": [one.to_json() for one in self.power],
             "tokens": [
                 {"token": one.token, "section": one.section, "name": one.name, "role": one.role}
                 for one in self.tokens
@@ -109,24 +116,29 @@ class Simulation:
         }
 
 
-def simulate(policy: Policy, user: str, today: date) -> Simulation:
-    """What `user` sees and may do on the day `today`. Raises NotThere where the policy names nobody so."""
+def simulate(policy: Policy, user: str, today: date, overrides: Overrides = _NO_OVERRIDES) -> Simulation:
+    """What `user` sees and may do on the day `today`, under the `overrides` that are in force.
+
+    Raises NotThere where the policy names nobody so.
+    """
     if user not in policy.users:
         meant = did_you_mean(user, policy.users)
         question = f"; did you mean {quoted(meant)}?" if meant else ""
         raise NotThere(f"the policy names no user {quoted(user)}{question}")
     person = policy.users[user]
-    roles = roles_of(policy, user)
+    roles, access = roles_of(policy, user), access_of(policy, user)
+    places = dict.fromkeys((one.section, one.name) for one in access)
     return Simulation(
         user=user,
         full_name=f"{person.first_name} {person.last_name}".strip(),
         email=person.email,
         source=policy.at("users", user),
-        account=_account(policy, person, today),
+        account=_account(policy, user, today, overrides),
         teams=_seats(policy, user),
         roles=roles,
         permissions=permissions_of(policy, roles),
-        access=access_of(policy, user),
+        access=access,
+        power=power_times(policy, places, overrides),
         tokens=_tokens(policy, user),
         clients=_clients(policy, tuple(roles)),
         hosts={
@@ -135,12 +147,14 @@ def simulate(policy: Policy, user: str, today: date) -> Simulation:
     )
 
 
-def _account(policy: Policy, person: User, today: date) -> Account:
+def _account(policy: Policy, user: str, today: date, overrides: Overrides) -> Account:
+    person = policy.users[user]
+    suspension = overrides.suspended.get(user)
     expired = person.expires is not None and person.expires < today
     reasons = {
         "disabled": "the policy disables the account",
         "absent": "the policy wants the account gone",
-        "active": f"the account expired on {person.expires}" if expired else "",
+        "active": f"the account expired on {person.expires}" if expired else str(suspension or ""),
     }
     why = reasons[person.state]
     asked = list(person.required_actions)

@@ -11,6 +11,7 @@ import typer
 
 from controller.cli.plan import Config, Output, Printed
 from controller.cli.rendering import place_of
+from controller.cli.simulating import overrides_in_force
 from controller.entitlements import ASSIGNABLE
 from controller.errors import ControllerError, NotAllowed, NotThere
 from controller.explain import SUPERUSER
@@ -58,7 +59,7 @@ def explain(
     elif place:
         _explain_place(policy, subject, place, config, output)
     elif subject in policy.users:
-        _explain_user(policy, subject, output)
+        _explain_user(policy, subject, config, output)
     elif subject in policy.roles:
         _explain_role(policy, subject, output)
     else:
@@ -81,12 +82,13 @@ def _read(words: list[str], role: str) -> tuple[str, str, Path]:
     return words[0], words[1] if len(words) > 1 else "", Path(words[2] if len(words) > 2 else ".")
 
 
-def _explain_user(policy: Policy, user: str, output: Output) -> None:
-    """What the policy gives somebody, everywhere."""
+def _explain_user(policy: Policy, user: str, config: Path, output: Output) -> None:
+    """What the policy gives somebody, everywhere; with a controller.yaml also the overrides in force."""
     from controller.cli.simulating import print_simulation, today
     from controller.simulating import simulate
 
-    found = simulate(policy, user, today())
+    overrides = overrides_in_force(config if config.exists() else None, policy)
+    found = simulate(policy, user, today(), overrides)
     if output is Output.JSON:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
@@ -113,7 +115,8 @@ def _explain_place(policy: Policy, user: str, place: str, config: Path, output: 
     with Controller(open_configuration(config)) as controller:
         planner = controller.planner(policy)
         system = _system(planner, policy, place)
-        context = planner.context(system, policy)
+        overrides = overrides_in_force(config, policy)
+        context = replace(planner.context(system, policy), overrides=overrides)
         access, resources = system.reader.access(), system.reader.resources()
         found = explain_assignment(user, place, policy, context, access=access, resources=resources)
         if found.userid.partition("!")[0] in access.users and found.userid != SUPERUSER:

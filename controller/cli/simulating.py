@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,31 +24,66 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from controller.entitlements import Access, Way
+    from controller.policy.model import Policy
     from controller.policy.position import SourcePosition
+    from controller.power_times import PowerTimes
+    from controller.resources.overrides import Overrides
     from controller.simulating import Seat, Simulation
 
-__all__ = ["print_entries", "print_simulation", "simulate", "today", "ways_text"]
+__all__ = ["overrides_in_force", "print_entries", "print_simulation", "simulate", "today", "ways_text"]
+
+
+OverridesFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="STEWARD_CONFIG",
+        help="A controller.yaml: its overrides in force are counted in. Without it there are none.",
+    ),
+]
 
 
 def simulate(
     user: Annotated[str, typer.Argument(help="A name of the policy.")],
     folder: Folder = Path(),
     day: Annotated[str, typer.Option(help="Another day than today, as 2027-02-01.")] = "",
+    config: OverridesFrom = None,
     output: Printed = Output.TABLE,
 ) -> None:
     """Show what USER would see and may do under a policy, and why; asks no system.
 
-    Example:
+    Examples:
       steward simulate bruno.keller policies/prod
+      steward simulate bruno.keller policies/prod --day 2027-02-01
+      steward simulate bruno.keller policies/prod -c controller.yaml
     """
     from controller.policy.folder import load
     from controller.simulating import simulate as simulated
 
-    found = simulated(load(folder), user, _day(day))
+    policy = load(folder)
+    found = simulated(policy, user, _day(day), overrides_in_force(config, policy))
     if output is Output.JSON:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
         print_simulation(found)
+
+
+def overrides_in_force(config: Path | None, policy: Policy) -> Overrides:
+    """The overrides that stand in the store of this controller.yaml now; none without one."""
+    from controller.resources.overrides import Overrides
+
+    if config is None:
+        return Overrides()
+    from controller.cli.printing import open_configuration, open_store
+    from controller.reconcile.overriding import overrides_of
+
+    configuration = open_configuration(config)
+    if not configuration.store.url and not (configuration.file(configuration.data) / "steward.db").exists():
+        return Overrides()  # to ask must not make a store
+    with contextlib.closing(open_store(configuration)) as store:
+        records = store.overrides.in_force(int(time.time()))
+    return overrides_of(records, policy.limits.protected_users)
 
 
 def _day(text: str) -> date:
@@ -81,7 +118,8 @@ def print_simulation(found: Simulation) -> None:
         "the controller's API",
         ((one, f"role {', '.join(roles)}", None) for one, roles in found.permissions.items()),
     )
-    print_entries(out, "machines", (_place(one) for one in found.access))
+    print_entries(out, "on Proxmox", (_place(one) for one in found.access))
+    print_entries(out, "when they run", (_times(one) for one in found.power))
     print_entries(
         out,
         "tokens",
@@ -111,6 +149,8 @@ def _account(found: Simulation) -> list[tuple[str, str]]:
     until = f" until {account.expires}" if account.expires else ""
     factor = ", with a second factor" if account.second_factor else ""
     lines = [(f"may log in{until}{factor}{place}", "green")]
+    if account.expires:
+        lines.append(("then disabled, logged out, offline sessions revoked", ""))
     if account.invited:
         lines.append(("is invited by mail when the account is made", ""))
     if account.first_login:
@@ -134,6 +174,12 @@ def _place(one: Access) -> tuple[str, str, SourcePosition]:
     masked = ": without effect, the person's own entry wins" if one.privileges and not one.counts else ""
     way = "" if str(one.way) == "own" else f" {one.way}"
     return f"{NOUNS[one.section]} {one.name}", f"{one.role}{way}{masked} · {what}", one.way.source
+
+
+def _times(one: PowerTimes) -> tuple[str, str, SourcePosition]:
+    told = ["in report mode: told and not done"] * one.is_report
+    held = [one.held] * bool(one.held)
+    return f"{NOUNS[one.section]} {one.name}", " · ".join([*held, *one.words, *told]), one.source
 
 
 def _claim(roles: tuple[str, ...]) -> str:

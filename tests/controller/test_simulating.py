@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from controller.errors import NotThere
+from controller.resources.overrides import Hold, Overrides, Suspension
 from controller.simulating import simulate
 from tests.controller.stage import policy_of
 
@@ -38,7 +39,19 @@ clients:
   grafana: {redirect: ["https://g.example.org/*"], roles_claim: true}
   wiki: {redirect: ["https://w.example.org/*"]}
   robot: {service_account: true}
-machines: {web-01: {assigned: {teams: {science: viewer}, tokens: {jo!ci: viewer}}}}
+calendars: {fr: [2026-12-25]}
+schedules:
+  office:
+    time_zone: Europe/Paris
+    start: {days: mon-fri, at: "07:00"}
+    stop: {days: mon-fri, at: "20:00"}
+    skip: [fr]
+machine_sets:
+  labs: {match: {name: "lab-*"}, assigned: {users: {jo: viewer}}, power: {state: running}}
+machines:
+  web-01:
+    power: {schedule: office, idle_shutdown: 90m}
+    assigned: {teams: {science: viewer}, tokens: {jo!ci: viewer}}
 hosts: {web-01: {accounts: {jo: {sudo: true}}}, db-01: {}}
 """)
 DAYS = {
@@ -65,10 +78,40 @@ def test_everything_that_one_person_has():
         "viewer": "through team research, part of science"
     }
     assert found.permissions == {"vm:read": ("viewer",)}
-    assert [(one.name, one.privileges) for one in found.access] == [("web-01", ("VM.Audit",))]
+    assert [(one.name, one.privileges) for one in found.access] == [
+        ("web-01", ("VM.Audit",)),
+        ("labs", ("VM.Audit",)),
+    ]
     assert [(one.token, one.name, one.role) for one in found.tokens] == [("jo!ci", "web-01", "viewer")]
     assert found.clients == {"grafana": ("viewer",), "wiki": ()}
     assert found.hosts == {"web-01": True}
+
+
+def test_when_the_machines_run():
+    found = simulate(POLICY, "jo", date(2026, 1, 1))
+    assert {one.name: (one.words, one.held) for one in found.power} == {
+        "web-01": (
+            (
+                "office: starts mon-fri 07:00, stops mon-fri 20:00 (Europe/Paris, not on days of fr)",
+                "shut down after 90 min without use",
+            ),
+            "",
+        ),
+        "labs": (("kept running",), ""),
+    }
+
+
+def test_overrides_that_are_in_force_count():
+    until = datetime(2026, 1, 2, 8, tzinfo=UTC)
+    overrides = Overrides(
+        suspended={"jo": Suspension("jo", until, "al", "laptop lost")},
+        held={"web-01": Hold("web-01", until, "stopped", "al")},
+    )
+    found = simulate(POLICY, "jo", date(2026, 1, 1), overrides)
+    assert not found.account.can_log_in
+    assert found.account.why == "suspended by al until 2026-01-02 08:00 UTC: laptop lost"
+    assert found.power[0].held == "held stopped by al until 2026-01-02 08:00 UTC"
+    assert found.to_json()["power"][0]["held"] == found.power[0].held
 
 
 def test_who_is_to_be_gone_and_who_is_not_there():

@@ -9,7 +9,7 @@ from lab.proxmox.errors import ApiError, not_permitted, wrong_parameters
 from lab.proxmox.formats import split_list
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.permissions import normalize_path
-from lab.proxmox.schema import boolean, text
+from lab.proxmox.schema import boolean, integer, text
 
 __all__ = ["METHODS"]
 
@@ -31,7 +31,8 @@ def show_ticket_form(call: Call) -> object:
 def create_ticket(call: Call) -> object:
     """Log in by password or by a valid ticket. Whatever is wrong, the answer is the same 401."""
     params, center = call.params, call.center
-    user = params["username"] + (f"@{params['realm']}" if params.get("realm") else "")
+    named = params["username"] + (f"@{params['realm']}" if params.get("realm") else "")
+    user = center.realms.find_user(named, center.accounts.users)
     if not center.is_enabled(user) or not _proves(call, user, params["password"]):
         raise _refused()
     answer: dict[str, object] = {"username": user}
@@ -63,6 +64,12 @@ def _require_rights(call: Call, user: str) -> None:
     privileges = split_list(call.params["privs"])
     if path is None or not privileges or not call.rights.check(user, path, privileges, quiet=True):
         raise _refused()
+
+
+def verify_console_ticket(call: Call) -> object:
+    """Refuse: the lab opens no consoles, so there is no ticket of one that could be right."""
+    del call
+    raise _refused()
 
 
 def change_password(call: Call) -> object:
@@ -116,6 +123,19 @@ METHODS = (
         },
         open_to="world",
         token_allowed=False,
+    ),
+    Method(
+        "POST",
+        "/access/vncticket",
+        verify_console_ticket,
+        {
+            "authid": text(max_length=64),
+            "vncticket": text(),
+            "path": text(max_length=64),
+            "privs": text("priv", max_length=64, listed=True),
+            "port": integer(),
+        },
+        open_to="world",
     ),
     Method(
         "PUT",

@@ -10,6 +10,7 @@ from lab.proxmox.errors import ApiError, while_locked, wrong_parameters
 from lab.proxmox.formats import split_list
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field, boolean, integer, text
+from lab.proxmox.sections import refuse_line_feeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ _ATTRIBUTES = text("ldap-attribute", optional=True, listed=True)
 _PROPERTIES: Mapping[str, Field] = {
     "comment": _LONG,
     "default": boolean(),
-    "tfa": text(optional=True, max_length=128),
+    "tfa": text("tfa-config", optional=True, max_length=128),
     "acr-values": _URL_SAFE,
     "audiences": _URL_SAFE,
     "autocreate": boolean(),
@@ -58,10 +59,10 @@ _PROPERTIES: Mapping[str, Field] = {
     "password": text(optional=True),
     "port": integer(minimum=1, maximum=65535),
     "secure": boolean(),
-    "server1": text(optional=True, max_length=256),
-    "server2": text(optional=True, max_length=256),
+    "server1": text("address", optional=True, max_length=256),
+    "server2": text("address", optional=True, max_length=256),
     "sslversion": Field(optional=True, enum=("tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3")),
-    "sync-defaults-options": text(optional=True),
+    "sync-defaults-options": text("realm-sync-options", optional=True),
     "sync_attributes": Field(optional=True, pattern=r"\w+=[^,]+(,\s*\w+=[^,]+)*"),
     "user_attr": Field(optional=True, pattern=r"\S{2,}", max_length=256),
     "user_classes": _ATTRIBUTES,
@@ -150,6 +151,7 @@ def create_realm(call: Call) -> object:
             raise ApiError(f"unable to create builtin type '{kind}'\n")
         _refuse_check_connection(params, kind)
         settings = _checked(kind, params)
+        refuse_line_feeds(settings.values())
         for option in _OPTIONS[kind].required:
             if option not in params:
                 raise ApiError(f"missing value for required option '{option}'\n")
@@ -178,6 +180,7 @@ def update_realm(call: Call) -> object:
             raise ApiError("no options specified\n")
         params.pop("password", None)
         settings = _checked(kind, params)
+        refuse_line_feeds(settings.values())
         for option in deleted:
             realms.by_name[name].pop(option, None)
         _keep_one_default(call, settings)

@@ -73,7 +73,15 @@ def show_second_factors(call: Call) -> object:
     realm = userid.rpartition("@")[2]
     if realm not in call.center.realms.by_name:
         raise ApiError(f"auth domain '{realm}' does not exist\n")
-    return {"user": []} if call.flag("multiple") else {}
+    of_realm = str(call.center.realms.by_name[realm].get("tfa", "")).partition("type=")[2].partition(",")[0]
+    shown: dict[str, object] = {"realm": of_realm} if of_realm else {}
+    return {**shown, "user": []} if call.flag("multiple") else shown
+
+
+def unlock_second_factors(call: Call) -> object:
+    """Whether the user was locked out; none of the lab's ever is."""
+    del call
+    return 0
 
 
 def create_user(call: Call) -> object:
@@ -82,6 +90,7 @@ def create_user(call: Call) -> object:
     userid = params["userid"]
     name, realm = _parts(userid)
     with while_locked("create user failed"):
+        userid = call.center.realms.find_user(userid, accounts.users)
         if userid in accounts.users:
             raise ApiError(f"user '{userid}' already exists\n")
         if "password" in params:
@@ -160,6 +169,13 @@ METHODS = (
         show_second_factors,
         {"userid": USER_ID, "multiple": boolean()},
         AnyOf((IsSelf(), UserGroups(_READERS))),
+    ),
+    Method(
+        "PUT",
+        "/access/users/{userid}/unlock-tfa",
+        unlock_second_factors,
+        {"userid": USER_ID},
+        UserGroups(("User.Modify",)),
     ),
     Method("GET", "/access/users", list_users, {"enabled": boolean(), "full": boolean()}, open_to="all"),
     Method(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lab.proxmox.errors import ApiError
+from lab.proxmox.formats import parse_user_name
 from lab.proxmox.privileges import NINE, Catalogue
 
 __all__ = ["ROOT", "Accounts", "Entry", "Group", "Pool", "Token", "User", "is_true", "split_token"]
@@ -110,7 +111,10 @@ class Accounts:
         return [*self.catalogue.roles, *self.roles]
 
     def user(self, userid: str) -> User:
-        """The user; raises upstream's error where there is none."""
+        """The user; raises upstream's error where there is none, or for what cannot be a name of one."""
+        parsed = parse_user_name(userid)
+        if isinstance(parsed, str):
+            raise ApiError(parsed)
         if userid not in self.users:
             raise ApiError(f"no such user ('{userid}')\n")
         return self.users[userid]
@@ -140,9 +144,9 @@ class Accounts:
 
     def settle(self) -> None:
         """Write and read again: see the module's docstring."""
-        self.users.setdefault(ROOT, User())
         for user in self.users.values():
             _settle_user(user)
+        self.users.setdefault(ROOT, User())
         for group in self.groups.values():
             group.comment = _text(group.comment)
         for pool in self.pools.values():

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import uuid
 
+from lab.proxmox.accounts import ROOT
 from lab.proxmox.checks import OnPath
-from lab.proxmox.errors import ApiError, wrong_parameters
+from lab.proxmox.errors import ApiError, not_permitted, wrong_parameters
 from lab.proxmox.formats import split_list
 from lab.proxmox.methods import Call, Method
 from lab.proxmox.schema import Field, Schema, boolean, integer, text
+from lab.proxmox.sections import refuse_line_feeds, settled
 
 __all__ = ["METHODS", "VZDUMP_OPTIONS"]
 
 _READ = OnPath("/", ("Sys.Audit",))
 _MANAGE = OnPath("/", ("Sys.Modify",))
 _ID = Field(pattern=r"\S+", max_length=50)
-_REPLACES = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool": ("vmid", "all", "exclude")}
-"""What a new selection of guests drops of the former one."""
+_ONLY_ROOT = ("tmpdir", "dumpdir", "script")
 
 _NUMBERS = frozenset(
     {"all", "enabled", "repeat-missed", "protected", "remove", "quiet", "stdexcludes", "stop", "stopwait"}
@@ -32,7 +33,7 @@ _OPTIONS: Schema = {
     "enabled": boolean(),
     "exclude": text("vmid", optional=True, listed=True),
     "exclude-path": text(optional=True, listed=True),
-    "fleecing": text(optional=True),
+    "fleecing": text("backup-fleecing", optional=True),
     "ionice": integer(minimum=0, maximum=8),
     "lockwait": integer(minimum=0),
     "mailnotification": Field(optional=True, enum=("always", "failure")),
@@ -42,11 +43,11 @@ _OPTIONS: Schema = {
     "notes-template": text(optional=True, max_length=1024, requires="storage"),
     "notification-mode": Field(optional=True, enum=("auto", "legacy-sendmail", "notification-system")),
     "pbs-change-detection-mode": Field(optional=True, enum=("legacy", "data", "metadata")),
-    "performance": text(optional=True),
+    "performance": text("backup-performance", optional=True),
     "pigz": integer(),
     "pool": text(optional=True),
     "protected": boolean(requires="storage"),
-    "prune-backups": text(optional=True),
+    "prune-backups": text("prune-backups", optional=True),
     "quiet": boolean(),
     "remove": boolean(),
     "repeat-missed": boolean(),
@@ -62,6 +63,7 @@ _OPTIONS: Schema = {
     "zstd": integer(),
 }
 _OF_JOBS = ("comment", "dow", "enabled", "node", "repeat-missed", "schedule", "starttime")
+_DELETABLE = (_OPTIONS.keys() - _OF_JOBS) | {"comment", "node", "repeat-missed"}
 VZDUMP_OPTIONS: Schema = {name: field for name, field in _OPTIONS.items() if name not in _OF_JOBS}
 """What a backup takes that is made at once."""
 
@@ -83,13 +85,15 @@ def read_job(call: Call) -> object:
 def create_job(call: Call) -> object:
     """Create a job; the storage need not exist."""
     params = dict(call.params)
+    _require_rights(call, params.get("storage", "local"))
     _settle_schedule(params, required=True)
     name = params.pop("id", None) or str(uuid.uuid4())
     if name in call.center.backup_jobs:
         raise ApiError(f"Job '{name}' already exists\n")
     job = {"id": name, "type": "vzdump", "enabled": 1, **_typed(params)}
     _check_selection(job)
-    call.center.backup_jobs[name] = job
+    refuse_line_feeds(params.values())
+    call.center.backup_jobs[name] = settled(job)
     return None
 
 
@@ -97,24 +101,51 @@ def update_job(call: Call) -> object:
     """Change what is given; another selection of guests replaces the former one."""
     params, jobs = dict(call.params), call.center.backup_jobs
     name, deleted = params.pop("id"), split_list(params.pop("delete", ""))
+    _require_rights(call, "local" if "storage" in deleted else params.get("storage", ""))
     _settle_schedule(params, required=False)
+    given = _typed(params)
+    _check_conflicts(given)
+    if not (given or deleted):
+        raise ApiError("no options specified\n")
     if name not in jobs:
         raise ApiError("no such vzdump job\n")
     changed = dict(jobs[name])
     for option in deleted:
-        if option not in _OPTIONS:
+        if option not in _DELETABLE:
             raise _inside({"delete": f"unknown option '{option}'"})
         changed.pop(option, None)
-    given = _typed(params)
-    for kind, others in _REPLACES.items():
-        if given.get(kind):
-            for other in others:
-                changed.pop(other, None)
-            break
     changed.update(given)
+    for other in _dropped(given, changed):
+        changed.pop(other, None)
     _check_selection(changed)
-    jobs[name] = changed
+    refuse_line_feeds(params.values())
+    jobs[name] = settled(changed)
     return None
+
+
+def _dropped(given: dict[str, object], job: dict[str, object]) -> tuple[str, ...]:
+    """What a new selection of guests drops of the former one."""
+    if "vmid" in given:
+        return ("all", "exclude", "pool")
+    if given.get("all"):
+        return ("vmid", "pool")
+    return ("vmid", "all", "exclude") if job.get("pool") else ()
+
+
+def _require_rights(call: Call, storage: str) -> None:
+    """What a job may hold beyond the right to have one: the checks that the method itself makes."""
+    pool = call.params.get("pool")
+    if pool:
+        if pool not in call.center.accounts.pools:
+            raise not_permitted(f"pool '{pool}' does not exist")
+        call.rights.check(call.who, f"/pool/{pool}", ("VM.Backup",))
+    if call.who == ROOT:
+        return
+    for option in _ONLY_ROOT:
+        if option in call.params:
+            raise wrong_parameters({option: "Only root may set this option."})
+    if storage:
+        call.rights.check(call.who, f"/storage/{storage}", ("Datastore.Allocate",))
 
 
 def _settle_schedule(params: dict[str, str], *, required: bool) -> None:
@@ -142,20 +173,26 @@ def _inside(errors: dict[str, str]) -> ApiError:
 
 def _check_selection(job: dict[str, object]) -> None:
     """Guests are named by number, by pool, or all are taken, with exceptions."""
+    _check_conflicts(job)
+    if "exclude" in job and not job.get("pool"):
+        job["all"] = 1
+    if not any(job.get(option) for option in ("all", "stop", "pool", "vmid")):
+        raise _inside({"vmid": "property is missing"})
+
+
+def _check_conflicts(job: dict[str, object]) -> None:
     for option in ("all", "exclude", "pool"):
         if job.get(option) and job.get("vmid"):
             raise _inside({option: "option conflicts with option 'vmid'"})
-    if "exclude" in job and not job.get("pool"):
-        job["all"] = 1
-    if not (job.get("all") or job.get("pool") or job.get("vmid")):
-        raise _inside({"vmid": "property is missing"})
+    if "\n" in str(job.get("notes-template", "")):
+        raise _inside({"notes-template": "contains a line feed"})
 
 
 def _typed(params: dict[str, str]) -> dict[str, object]:
     typed: dict[str, object] = {}
     for name, value in params.items():
         if name == "prune-backups":
-            typed[name] = dict(part.partition("=")[::2] for part in value.split(","))
+            typed[name] = dict(part.partition("=")[::2] for part in value.split(",") if part.strip())
         else:
             typed[name] = int(value) if name in _NUMBERS else value
     return typed
@@ -164,26 +201,37 @@ def _typed(params: dict[str, str]) -> dict[str, object]:
 def show_included(call: Call) -> object:
     """The guests that a job takes; the lab's have no disks."""
     job = read_job(call)
-    children = []
+    guests = call.center.environment.guests
+    children: list[dict[str, object]] = []
     for vmid in sorted(_included(call, job if isinstance(job, dict) else {})):
-        guest = call.center.environment.guests[vmid]
+        guest = guests.get(vmid)
+        if guest is None:
+            # Named in the job, but gone: all that can be told is its number.
+            children.append({"id": str(vmid), "leaf": 1, "type": "unknown"})
+            continue
         name = (guest.config or {}).get("name", f"VM{vmid}")
         children.append({"children": [], "id": str(vmid), "leaf": 1, "name": name, "type": guest.type})
     return {"children": children}
 
 
 def _included(call: Call, job: dict[str, object]) -> set[int]:
-    guests = set(call.center.environment.guests)
-    if job.get("all"):
-        chosen = guests - set(map(int, split_list(str(job.get("exclude", "")))))
-    elif job.get("pool"):
+    guests = call.center.environment.guests
+    if job.get("pool"):
         pool = call.center.accounts.pools.get(str(job["pool"]))
         if pool is None:
             raise ApiError(f"pool '{job['pool']}' does not exist\n")
-        chosen = pool.vms & guests
+        chosen = pool.vms & guests.keys()
+    elif job.get("vmid"):
+        chosen = set(map(int, split_list(str(job["vmid"]))))
     else:
-        chosen = set(map(int, split_list(str(job.get("vmid", ""))))) & guests
-    return {vmid for vmid in chosen if call.rights.check(call.who, f"/vms/{vmid}", ("VM.Audit",), quiet=True)}
+        chosen = guests.keys() - set(map(int, split_list(str(job.get("exclude", "")))))
+    node = job.get("node")
+    return {
+        vmid
+        for vmid in chosen
+        if (node is None or vmid not in guests or guests[vmid].node == node)
+        and call.rights.check(call.who, f"/vms/{vmid}", ("VM.Audit",), quiet=True)
+    }
 
 
 METHODS = (

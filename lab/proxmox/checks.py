@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from lab.proxmox.accounts import is_true
 from lab.proxmox.errors import ApiError, not_permitted
 from lab.proxmox.formats import parse_user_name, split_list
 from lab.proxmox.permissions import Permissions, normalize_path
@@ -38,8 +39,12 @@ class Scope:
         return ",".join(value) if isinstance(value, list) else value
 
     def fill(self, template: str) -> str | None:
-        """A path template with the parameters put in, normalised."""
-        return normalize_path(re.sub(r"\{(\w+)\}", lambda found: self.plain(found[1]), template))
+        """A path template with the parameters put in, a dash for one that is absent, normalised."""
+        return normalize_path(re.sub(r"\{(\w+)\}", lambda found: self._segment(found[1]), template))
+
+    def _segment(self, name: str) -> str:
+        value = self.plain(name)
+        return value if is_true(value) else "-"
 
 
 class Check(Protocol):

@@ -13,6 +13,7 @@ from lab.proxmox.statistics import node_row, storage_row, vm_row
 
 if TYPE_CHECKING:
     from lab.proxmox.environment import Guest
+    from lab.proxmox.tasks import Task
 
 __all__ = ["METHODS"]
 
@@ -145,6 +146,38 @@ def show_status(call: Call) -> object:
     return [{**cluster, "nodes": len(nodes), "quorate": int(quorate)}, *nodes]
 
 
+_MOST_TASKS = 25
+
+
+def list_tasks(call: Call) -> object:
+    """What every node tells of its tasks: those that run, and of the others the newest."""
+    sees_all = call.rights.check(call.who, "/", ("Sys.Audit",), quiet=True)
+    rows: list[dict[str, object]] = []
+    for node in call.center.environment.nodes:
+        running = call.center.tasks.running(node)
+        rows += [_without(task.described(), "pstart") for task in running if sees_all or _owns(call, task)]
+        ended = call.center.tasks.ended(node)[: max(0, _MOST_TASKS - len(running))]
+        rows += [
+            {
+                **_without(task.described(), "pstart", "pid"),
+                "endtime": task.endtime,
+                "saved": "1",
+                "status": task.exitstatus,
+            }
+            for task in ended
+            if sees_all or _owns(call, task)
+        ]
+    return rows
+
+
+def _owns(call: Call, task: Task) -> bool:
+    return call.who == task.who.partition("!")[0]
+
+
+def _without(row: dict[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
 def next_vmid(call: Call) -> object:
     """The lowest free number, or the number asked for where it is free."""
     guests, asked = call.center.environment.guests, call.params.get("vmid")
@@ -164,5 +197,6 @@ METHODS = (
         {"type": Field(optional=True, enum=_TYPES)},
         open_to="all",
     ),
+    Method("GET", "/cluster/tasks", list_tasks, open_to="all"),
     Method("GET", "/cluster/status", show_status, check=OnPath("/", ("Sys.Audit",))),
 )

@@ -150,9 +150,13 @@ def _refuse_skiplock(call: Call) -> None:
 def _wish(call: Call, wish: str) -> str | None:
     """The task that files a wish with the manager of high availability, for a container that it manages."""
     vmid = call.params["vmid"]
-    if int(vmid) not in call.center.environment.ha_managed:
+    if not _is_managed(call):
         return None
     return _begin(call, f"ha{wish}", lambda: [f"Requesting HA {wish} for CT {vmid}"])
+
+
+def _is_managed(call: Call) -> bool:
+    return int(call.params["vmid"]) in call.center.environment.ha_managed
 
 
 def _is_running(call: Call) -> bool:
@@ -189,6 +193,8 @@ def stop(call: Call) -> object:
     """End a container at once."""
     _refuse_skiplock(call)
     _require_running(call)
+    if _is_managed(call) and call.flag("overrule-shutdown"):
+        raise wrong_parameters({"overrule-shutdown": "Not applicable for HA resources."})
     return _wish(call, "stop") or _begin(call, "vzstop", lambda: _end(call, ask=False))
 
 
@@ -201,7 +207,9 @@ def shutdown(call: Call) -> object:
 
 def reboot(call: Call) -> object:
     """Ask a container to end, and start it again."""
-    _require_running(call)
+    if not _is_running(call):
+        # Upstream's word for a container is the wrong one here.
+        raise ApiError(f"VM {call.params['vmid']} not running\n")
     return _begin(
         call, "vzreboot", lambda: _end(call, ask=True, restart=True), after_seconds=_seconds_until_end(call)
     )
@@ -237,7 +245,8 @@ _CHANGE = OnPath(
 )
 _PATH = "/nodes/{node}/lxc/{vmid}"
 _OPTIONS: Schema = {
-    **{name: text(optional=True) for name in ("features", "nameserver", "net0", "searchdomain", "startup")},
+    **{name: text(optional=True) for name in ("features", "nameserver", "net0", "searchdomain")},
+    "startup": text("startup-order", optional=True),
     **{name: boolean() for name in ("onboot", "protection", "template", "unprivileged")},
     "hostname": text("dns-name", optional=True, max_length=255),
     "description": text(optional=True, max_length=8192),

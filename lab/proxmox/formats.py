@@ -6,10 +6,12 @@ PVE::Auth::Plugin).
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 
 from lab.proxmox.privileges import EIGHT, NINE, Catalogue
+from lab.proxmox.property_strings import CHECKS
 
 __all__ = ["FORMATS", "REALM", "TOKEN_NAME", "USER_OR_TOKEN", "Checker", "parse_user_name", "split_list"]
 
@@ -23,6 +25,7 @@ _USER_NAME = re.compile(rf"({_USER})@({REALM})")
 _EMAIL_USER = r"[\w+\-~]+(?:\.[\w+\-~]+)*"
 _EMAIL = re.compile(rf"{_EMAIL_USER}@[a-zA-Z0-9\-]+(?:\.[a-zA-Z0-9\-]+)*")
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?"
+_DNS_NAME = rf"(?:{_LABEL}\.)*{_LABEL}"
 _CONTENT_TYPES = frozenset({"images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"})
 _TASK_STATUSES = frozenset({"ok", "error", "warning", "unknown"})
 
@@ -64,8 +67,8 @@ def _realm(text: str) -> str | None:
 
 
 def _pool(text: str) -> str | None:
-    if text.count("/") > 2:
-        return f"pool name '{text}' nested too deep (max 3 levels)\n"
+    if text.rstrip("/").count("/") > 2:
+        return f"pool name '{text}' nested too deeply (max levels = 3)\n"
     if not re.fullmatch(r"[A-Za-z0-9.\-_]+(?:/[A-Za-z0-9.\-_]+){0,2}", text):
         return f"pool name '{text}' contains invalid characters\n"
     return None
@@ -99,10 +102,42 @@ def _content_type(text: str) -> str | None:
 
 
 def _task_status(text: str) -> str | None:
-    return None if text in _TASK_STATUSES else f"invalid status '{text}'\n"
+    return None if text.lower() in _TASK_STATUSES else f"invalid status '{text}'\n"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return re.fullmatch(_DNS_NAME, text) is not None
+    return True
+
+
+def _address(text: str) -> str | None:
+    return None if _is_address(text) else f"value does not look like a valid address: {text}\n"
+
+
+def _network(text: str) -> str | None:
+    complaint = "value does not look like a valid CIDR network\n"
+    address, mark, bits = text.partition("/")
+    try:
+        most = ipaddress.ip_address(address).max_prefixlen
+    except ValueError:
+        return complaint
+    return None if mark and bits.isdecimal() and 7 < int(bits) <= most else complaint
+
+
+def _startup_order(text: str) -> str | None:
+    parts = [part for part in text.split(",") if part.strip()]
+    fits = all(re.fullmatch(r"(?:order=)?\d+|up=\d+|down=\d+", part) for part in parts)
+    return None if text not in {"", "0"} and fits else "unable to parse startup options\n"
 
 
 FORMATS: Mapping[str, Checker] = {
+    **CHECKS,
+    "address": _address,
+    "network": _network,
+    "startup-order": _startup_order,
     "userid": _user_name,
     "tokenid": _pattern(
         rf"{_USER}@{REALM}!{TOKEN_NAME}", "value '{text}' does not look like a valid token ID"
@@ -122,7 +157,7 @@ FORMATS: Mapping[str, Checker] = {
     "ldap-attribute": _pattern(
         r"[a-zA-Z0-9]+", "value '{text}' does not look like a simple ldap attribute name"
     ),
-    "dns-name": _pattern(rf"(?:{_LABEL}\.)*{_LABEL}", "value does not look like a valid DNS name"),
+    "dns-name": _pattern(_DNS_NAME, "value does not look like a valid DNS name"),
     "day": _pattern(r"mon|tue|wed|thu|fri|sat|sun", "invalid day '{text}'"),
     "mail-or-user": _pattern(
         rf"{_EMAIL_USER}(?:@[a-zA-Z0-9\-]+(?:\.[a-zA-Z0-9\-]+)*)?",

@@ -9,8 +9,9 @@ from lab.proxmox.accounts import ROOT
 from lab.proxmox.checks import OnPath
 from lab.proxmox.errors import ApiError, wrong_parameters
 from lab.proxmox.formats import split_list
+from lab.proxmox.guest_options import OPTIONS, needed_for
 from lab.proxmox.methods import Call, Method
-from lab.proxmox.schema import Field, Schema, boolean, integer, number, text
+from lab.proxmox.schema import Field, boolean, text
 
 if TYPE_CHECKING:
     from lab.proxmox.environment import Guest
@@ -29,12 +30,6 @@ _CONFIG_PRIVILEGES = tuple(
     f"VM.Config.{area}"
     for area in ("Disk", "CDROM", "CPU", "Memory", "Network", "HWType", "Options", "Cloudinit")
 )
-_NEEDED_FOR = {
-    **dict.fromkeys(("cores", "sockets", "cpu", "cpulimit", "cpuunits", "vcpus", "numa", "affinity"), "CPU"),
-    **dict.fromkeys(("memory", "balloon", "shares"), "Memory"),
-    **dict.fromkeys(("machine", "scsihw", "vga", "kvm", "acpi", "tablet", "bios", "ostype"), "HWType"),
-    "cdrom": "CDROM",
-}
 
 
 def find_guest(call: Call) -> Guest | None:
@@ -113,6 +108,18 @@ def _status(call: Call, guest: Guest) -> dict[str, object]:
     return status
 
 
+def _require_right(call: Call, option: str) -> None:
+    if call.who == ROOT:
+        return
+    privileges = needed_for(option)
+    if not privileges:
+        raise ApiError(f"only root can set '{option}' config\n")
+    call.rights.check_any(call.who, f"/vms/{call.params['vmid']}", privileges)
+    if option == "startup":
+        # It changes what the node does.
+        call.rights.check(call.who, "/", ("Sys.Modify",))
+
+
 def show_config(call: Call) -> object:
     """The configuration; its digest is what `PUT` compares."""
     guest, config = configured_guest(call)
@@ -130,13 +137,13 @@ def update_config(call: Call) -> object:
     digest, skip = params.pop("digest", ""), params.pop("skiplock", "0") == "1"
     if skip and call.who != ROOT:
         raise wrong_parameters({"skiplock": "Only root may use this option."})
-    params.pop("force", None)
+    for name in ("force", "revert"):
+        params.pop(name, None)
     deleted = split_list(params.pop("delete", ""))
     if not params and not deleted:
         raise ApiError("no options specified\n")
     for option in (*params, *deleted):
-        area = _NEEDED_FOR.get(option, "Network" if option.startswith("net") else "Options")
-        call.rights.check(call.who, f"/vms/{call.params['vmid']}", (f"VM.Config.{area}",))
+        _require_right(call, option)
     guest, config = configured_guest(call)
     if digest and digest != guest.digest():
         raise ApiError("checksum mismatch (file change by other user?)\n")
@@ -147,36 +154,6 @@ def update_config(call: Call) -> object:
     config.update(params)
     return None
 
-
-_LOCKS = (
-    *("backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete"),
-    *("suspending", "suspended"),
-)
-_OS_TYPES = (
-    *("other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11"),
-    *("l24", "l26", "solaris"),
-)
-_CONTROLLERS = ("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi")
-_OPTIONS: Schema = {
-    **{name: text(optional=True) for name in ("agent", "args", "boot", "cpu", "hotplug", "machine")},
-    **{name: text(optional=True) for name in ("memory", "net0", "net1", "startup", "vga")},
-    **{name: boolean() for name in ("acpi", "autostart", "freeze", "kvm", "numa", "onboot", "protection")},
-    **{name: boolean() for name in ("tablet", "template")},
-    "name": text("dns-name", optional=True),
-    "description": text(optional=True, max_length=8192),
-    "tags": text("tag", optional=True, listed=True),
-    "bios": Field(optional=True, enum=("seabios", "ovmf")),
-    "lock": Field(optional=True, enum=_LOCKS),
-    "ostype": Field(optional=True, enum=_OS_TYPES),
-    "scsihw": Field(optional=True, enum=_CONTROLLERS),
-    "cores": integer(minimum=1),
-    "sockets": integer(minimum=1),
-    "vcpus": integer(minimum=1),
-    "balloon": integer(minimum=0),
-    "shares": integer(minimum=0, maximum=50000),
-    "cpuunits": integer(minimum=1, maximum=262144),
-    "cpulimit": number(minimum=0, maximum=128),
-}
 
 METHODS = (
     Method(
@@ -209,7 +186,7 @@ METHODS = (
         update_config,
         {
             **GUEST,
-            **_OPTIONS,
+            **OPTIONS,
             "delete": text("configid", optional=True, listed=True),
             "digest": text(optional=True, max_length=40),
             "force": boolean(requires="delete"),

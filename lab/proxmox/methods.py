@@ -58,21 +58,25 @@ class Method:
 
 
 class Router:
-    """Finds a method by verb and path. `{name}` stands for one segment, `{name*}` for the whole rest."""
+    """Finds a method by verb and path. `{name}` stands for one segment, `{name*}` for the whole rest.
+
+    Empty segments do not count, and one with a blank in it is none (PVE::RESTHandler `find_handler`).
+    """
 
     def __init__(self, methods: Iterable[Method]) -> None:
         self._routes = [(_compile(method.path), method) for method in methods]
 
     def find(self, verb: str, path: str) -> tuple[Method, Mapping[str, str]] | None:
         """The method and the parameters in its path; of several methods the first of the table."""
+        whole = "/" + "/".join(segment for segment in path.split("/") if segment)
         for pattern, method in self._routes:
             if method.verb == verb:
-                found = pattern.fullmatch(path)
+                found = pattern.fullmatch(whole)
                 if found is not None:
                     return method, found.groupdict()
         return None
 
 
 def _compile(template: str) -> re.Pattern[str]:
-    pattern = re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", template)
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
+    pattern = re.sub(r"\{(\w+)\*\}", r"(?P<\1>\\S+)", template)
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/\\s]+)", pattern))

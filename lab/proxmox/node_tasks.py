@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.proxmox.errors import wrong_parameters
+from lab.proxmox.formats import split_list
 from lab.proxmox.guests import NODE
 from lab.proxmox.methods import Call, Listing, Method
 from lab.proxmox.schema import Field, boolean, integer, text
@@ -23,7 +24,7 @@ def list_tasks(call: Call) -> object:
     source = params.get("source", "archive")
     tasks: list[Task] = []
     if source in {"active", "all"}:
-        tasks += call.center.tasks.running(node)
+        tasks += call.center.tasks.active(node, swept=call.center.environment.live_statistics)
     if source in {"archive", "all"}:
         tasks += call.center.tasks.archive(node, now)
     sees_all = call.rights.check(call.who, f"/nodes/{node}", ("Sys.Audit",), quiet=True)
@@ -33,8 +34,9 @@ def list_tasks(call: Call) -> object:
 
 
 def _listed(task: Task) -> dict[str, object]:
-    if task.is_running:
-        return task.described()
+    if not task.archived:
+        # Upstream has not looked yet whether it has ended.
+        return {**task.described(), "status": "RUNNING"}
     return {**task.described(), "endtime": task.endtime, "status": task.exitstatus}
 
 
@@ -42,18 +44,18 @@ def _is_wanted(call: Call, task: Task) -> bool:
     params = call.params
     if params.get("typefilter", task.type) != task.type or params.get("vmid", task.id) != task.id:
         return False
-    if params.get("userfilter", "").lower() not in task.who.lower():
+    if params.get("userfilter", "").lower() not in task.who.partition("!")[0].lower():
         return False
     if not int(params.get("since", 0)) <= task.starttime <= int(params.get("until", task.starttime)):
         return False
-    if call.flag("errors") and task.exitstatus in {None, "OK"}:
-        return False
+    if call.flag("errors"):
+        return _status_type(task) != "ok"
     wanted = params.get("statusfilter")
-    return wanted is None or _status_type(task) in re.split(r"[,;\s]+", wanted)
+    return wanted is None or _status_type(task) in split_list(wanted.lower())
 
 
 def _status_type(task: Task) -> str:
-    status = task.exitstatus
+    status = task.exitstatus if task.archived else None
     if status is None or status == "unexpected status":
         return "unknown"
     if status == "OK":
@@ -61,11 +63,19 @@ def _status_type(task: Task) -> str:
     return "warning" if re.fullmatch(r"WARNINGS: \d+", status) else "error"
 
 
-def _find(call: Call, privilege: str) -> Task:
+def _known(call: Call) -> Task | None:
     upid = call.params["upid"]
     if not is_upid(upid):
         raise wrong_parameters({"upid": "unable to parse worker upid"})
-    task = call.center.tasks.find(upid)
+    return call.center.tasks.find(upid)
+
+
+def _owner(call: Call) -> str:
+    return call.params["upid"].split(":")[7].partition("!")[0]
+
+
+def _find(call: Call, privilege: str) -> Task:
+    task = _known(call)
     if task is None:
         raise wrong_parameters({"upid": "no such task"})
     if not task.belongs_to(call.who):
@@ -89,9 +99,12 @@ def show_status(call: Call) -> object:
 
 def show_log(call: Call) -> object:
     """The lines that a task wrote."""
-    task = _find(call, "Sys.Audit")
-    lines = task.log or ["no content"]
-    start, limit = int(call.params.get("start", 0)), int(call.params.get("limit", 0)) or _DEFAULT_LIMIT
+    task = _known(call)
+    if not (task.belongs_to(call.who) if task else call.who == _owner(call)):
+        call.rights.check(call.who, f"/nodes/{call.params['node']}", ("Sys.Audit",))
+    lines = (task.log or ["no content"]) if task else ["unable to open file - No such file or directory"]
+    start, limit = int(call.params.get("start", 0)), int(call.params.get("limit", _DEFAULT_LIMIT))
+    limit = limit or len(lines)
     shown: list[dict[str, object]] = [
         {"n": number, "t": line}
         for number, line in enumerate(lines, start=1)

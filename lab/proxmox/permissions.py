@@ -24,7 +24,8 @@ __all__ = ["Permissions", "is_known_path", "normalize_path"]
 _NAME = r"[A-Za-z0-9.\-_]+"
 _KNOWN_PATH = re.compile(
     rf"/|/access|/access/groups(/{_NAME})?|/access/realm(/{_NAME})?|/nodes(/{_NAME})?"
-    rf"|/pool(/{_NAME}){{0,3}}|/sdn|/sdn/fabrics(/{_NAME})?|/sdn/zones(/{_NAME}){{0,2}}"
+    rf"|/pool(/{_NAME}){{0,3}}|/sdn|/sdn/controllers(/[A-Za-z0-9_\-]+)?"
+    rf"|/sdn/(dns|ipams|prefix-lists|route-maps)(/[A-Za-z0-9]+)?|/sdn/fabrics(/{_NAME})?|/sdn/zones(/{_NAME}){{0,2}}"
     rf"|/sdn/zones/{_NAME}/{_NAME}/[1-9][0-9]{{0,3}}|/storage(/{_NAME})?|/vms|/vms/[1-9][0-9]{{2,}}"
     rf"|/mapping(/{_NAME}){{0,2}}"
 )
@@ -43,7 +44,7 @@ _ALWAYS_WEIGHED = ("/", "/nodes", "/access/groups", "/vms", "/storage", "/sdn", 
 
 def normalize_path(path: str) -> str | None:
     """One leading slash, none double, none at the end; None for a path with other characters."""
-    if not path:
+    if path in {"", "0"}:
         return None
     whole = "/" + re.sub(r"/+", "/", path).strip("/")
     return whole if re.fullmatch(r"[A-Za-z0-9.\-_/]+", whole) else None
@@ -180,7 +181,8 @@ class Permissions:
     def _roles(self, who: str, path: str) -> dict[str, int]:
         parts = [part for part in path.split("/") if part]
         roles: dict[str, int] = {}
-        for depth in range(len(parts) + 1):
+        # A path that does not begin with a slash is no absolute one: entries on / do not reach it.
+        for depth in range(0 if path.startswith("/") else 1, len(parts) + 1):
             here = "/" + "/".join(parts[:depth])
             roles = self._roles_at(who, here, final=depth == len(parts)) or roles
         return {"NoAccess": roles["NoAccess"]} if "NoAccess" in roles else roles

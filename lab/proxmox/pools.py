@@ -50,7 +50,8 @@ def _described(call: Call) -> dict[str, object]:
     if wanted in {None, "storage"}:
         for name in sorted(pool.storage & environment.storages.keys()):
             storage = environment.storages[name]
-            node = sorted(storage.nodes)[0] if storage.nodes else call.center.local_node
+            local = call.center.local_node
+            node = local if not storage.nodes or local in storage.nodes else sorted(storage.nodes)[0]
             members.append(storage_row(call.center, storage, node))
     comment = {"comment": pool.comment} if pool.comment is not None else {}
     return {"poolid": call.params["poolid"], "members": members, **comment}
@@ -130,7 +131,7 @@ def delete_pool(call: Call) -> object:
     with while_locked("delete pool failed"):
         pool = _find(call)
         inside = [f"pool '{other}'" for other in sorted(accounts.pools) if other.startswith(f"{name}/")]
-        inside += [f"VM {vmid}" for vmid in sorted(pool.vms) if vmid in environment.guests]
+        inside += [f"VM {vmid}" for vmid in sorted(pool.vms, key=str) if vmid in environment.guests]
         inside += [f"storage '{storage}'" for storage in sorted(pool.storage & environment.storages.keys())]
         if inside:
             raise ApiError(f"pool '{name}' is not empty (contains {inside[0]})\n")

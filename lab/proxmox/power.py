@@ -33,6 +33,9 @@ _OF_MIGRATION = (
     "migration_type",
     "migration_network",
     "targetstorage",
+    "force-cpu",
+    "nets-host-mtu",
+    "with-conntrack-state",
 )
 Outcome = Callable[[], Iterable[str]]
 
@@ -108,7 +111,7 @@ def start(call: Call) -> object:
     _refuse_reserved(call, *_OF_MIGRATION)
     if "targetstorage" in call.params and "migratedfrom" not in call.params:
         raise wrong_parameters({"targetstorage": "targetstorage can only by used with migratedfrom."})
-    if _is_managed(call):
+    if _is_managed(call) and not call.params.get("stateuri"):
         return _file_wish(call, "start")
     return _begin(call, "qmstart", lambda: _start(call))
 
@@ -170,7 +173,7 @@ def _seconds_until_end(call: Call, *, ask: bool) -> float:
 def stop(call: Call) -> object:
     """End the process at once; with `overrule-shutdown` running shutdown tasks of the guest first."""
     _refuse_reserved(call, "skiplock", "keepActive", "migratedfrom")
-    if _is_managed(call):
+    if _is_managed(call) and "migratedfrom" not in call.params:
         if call.flag("overrule-shutdown"):
             raise wrong_parameters({"overrule-shutdown": "Not applicable for HA resources."})
         return _file_wish(call, "stop")
@@ -236,6 +239,11 @@ def suspend(call: Call) -> object:
     if _is_managed(call):
         raise ApiError("Cannot suspend HA managed VM to disk\n")
     call.rights.check(call.who, f"/vms/{call.params['vmid']}", ("VM.Config.Disk",))
+    if any(option.startswith("hostpci") for option in configured_guest(call)[1]):
+        raise ApiError(
+            "cannot suspend VM to disk due to passed-through PCI device(s), which lack the"
+            " possibility to save/restore their internal state\n"
+        )
     storage = call.params.get("statestorage", _DEFAULT_STATE_STORAGE)
     call.rights.check(call.who, f"/storage/{storage}", ("Datastore.AllocateSpace",))
     return _begin(call, "qmsuspend", lambda: _suspend_to_disk(call))
@@ -281,7 +289,7 @@ _ACTIONS: tuple[tuple[str, Callable[[Call], object], Schema], ...] = (
             "force-cpu": text(optional=True),
             "machine": text(optional=True),
             "migratedfrom": text("node", optional=True),
-            "migration_network": text(optional=True),
+            "migration_network": text("network", optional=True),
             "migration_type": Field(optional=True, enum=("secure", "insecure")),
             "nets-host-mtu": Field(optional=True, pattern=r"net\d+=\d+(,net\d+=\d+)*"),
             "stateuri": text(optional=True, max_length=128),

@@ -6,9 +6,14 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lab.proxmox.accounts import is_true
 from lab.proxmox.errors import ApiError
+from lab.proxmox.sections import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Passwords", "Realms"]
 
@@ -31,6 +36,7 @@ class Realms:
 
     def settle(self) -> None:
         """What reading the file again does."""
+        self.by_name = {name: settled(settings) for name, settings in self.by_name.items()}
         for name, comment in _BUILT_IN.items():
             settings = self.by_name.setdefault(name, {})
             settings["type"] = name
@@ -42,6 +48,13 @@ class Realms:
         return hashlib.sha1(
             json.dumps(self.by_name, sort_keys=True).encode(), usedforsecurity=False
         ).hexdigest()
+
+    def find_user(self, userid: str, known: Iterable[str]) -> str:
+        """The name under which a realm that ignores case knows the user; elsewhere the name as it is."""
+        realm = self.by_name.get(userid.rpartition("@")[2], {})
+        if not realm.get("case-sensitive", 1):
+            return next((name for name in known if name.lower() == userid.lower()), userid)
+        return userid
 
     def type_of(self, name: str) -> str | None:
         """The type of a realm, or None where there is no such realm."""

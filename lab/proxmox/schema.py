@@ -14,6 +14,7 @@ from typing import Literal
 
 from lab.proxmox.errors import wrong_parameters
 from lab.proxmox.formats import FORMATS, split_list
+from lab.proxmox.property_strings import is_integer, is_number
 
 __all__ = ["Field", "Schema", "Value", "boolean", "integer", "number", "text", "verify"]
 
@@ -131,9 +132,9 @@ def _has_type(kind: str, value: str) -> bool:
     if kind == "boolean":
         return value in {"0", "1"}
     if kind == "integer":
-        return re.fullmatch(r"[+-]?\d+", value) is not None
+        return is_integer(value)
     if kind == "number":
-        return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) is not None
+        return is_number(value)
     return True
 
 

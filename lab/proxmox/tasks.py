@@ -23,7 +23,7 @@ __all__ = ["ARCHIVED_AFTER_SECONDS", "Task", "Tasks", "is_upid"]
 ARCHIVED_AFTER_SECONDS = 60
 
 _UPID = re.compile(
-    r"UPID:[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?:[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:[^:\s]+:[^:\s]*:[^:\s]+:"
+    r"UPID:[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?:[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:[^:\s/]+:[^:\s/]*:[^:\s/]+:"
 )
 
 
@@ -161,6 +161,19 @@ class Tasks:
             if not task.is_running and now - task.endtime >= ARCHIVED_AFTER_SECONDS:
                 task.archived = True
         return [task for task in reversed(self._by_upid.values()) if task.node == node and task.archived]
+
+    def active(self, node: str, *, swept: bool) -> list[Task]:
+        """Tasks that upstream takes for running: not archived yet, or, with `swept`, not ended."""
+        return [
+            task
+            for task in self._by_upid.values()
+            if node in {"", task.node} and (task.is_running or not (swept or task.archived))
+        ]
+
+    def ended(self, node: str = "") -> list[Task]:
+        """Tasks that have ended, newest first, of one node or of all."""
+        found = [task for task in self._by_upid.values() if not task.is_running and node in {"", task.node}]
+        return list(reversed(found))
 
     def running(self, node: str = "") -> list[Task]:
         """Tasks that have not ended, of one node or of all."""

@@ -91,7 +91,12 @@ METHODS = (
         "POST",
         "/nodes/{node}/vzdump",
         back_up,
-        {**VZDUMP_OPTIONS, "node": NODE, "job-id": Field(optional=True, pattern=r"\S+"), "stdout": boolean()},
+        {
+            **VZDUMP_OPTIONS,
+            "node": NODE,
+            "job-id": Field(optional=True, pattern=r"\S+", max_length=50),
+            "stdout": boolean(),
+        },
         open_to="all",
         proxied=True,
     ),

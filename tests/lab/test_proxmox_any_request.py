@@ -21,7 +21,8 @@ WORDS = (
     "VMOperator", "VM.Audit", "ops", "keycloak", "openid", "ldap", "production", "local", "nfs-1", "nightly",
     "/", "/vms/101",
     "steward@pve!controller", "controller", "comment", "keep-last=3", "backup",
-    "UPID:pve1:0000AAAA:0000BBBB:65000000:x:1:root@pam:",
+    "UPID:pve1:0000AAAA:0000BBBB:65000000:x:1:root@pam:", "sub/pool", "type=oath", "scope=both",
+    "keep-all=1,keep-last=2", "order=1,up=2", "\n", "a\nb", "99999999999999999999", "1e400", "١",
 )  # fmt: skip
 value = st.sampled_from(WORDS) | st.text(max_size=6) | st.lists(st.sampled_from(WORDS), max_size=3)
 
@@ -50,6 +51,25 @@ def test_every_request_is_answered_with_something_that_json_can_say(sequence):
         assert result.status in {200, 400, 401, 403, 500, 501, 595}
         assert "\n" not in result.reason
         json.dumps(result.body)
+    assert_consistent(center)
+
+
+def assert_consistent(center):
+    """What upstream's files cannot hold is not there."""
+    accounts = center.accounts
+    for entry in accounts.acl:
+        assert accounts.privileges_of(entry.roleid) is not None
+        assert entry.type != "token" or entry.ugid in {
+            f"{userid}!{token}" for userid, user in accounts.users.items() for token in user.tokens
+        }
+    members = [vmid for pool in accounts.pools.values() for vmid in pool.vms]
+    assert len(members) == len(set(members))
+    assert all(name.rpartition("/")[0] in {"", *accounts.pools} for name in accounts.pools)
+    assert all(group.users <= accounts.users.keys() for group in accounts.groups.values())
+    assert "root@pam" in accounts.users
+    assert {"pam", "pve"} <= center.realms.by_name.keys()
+    assert sum(bool(realm.get("default")) for realm in center.realms.by_name.values()) <= 1
+    assert all(value != "" for realm in center.realms.by_name.values() for value in realm.values())
 
 
 @settings(max_examples=150, deadline=None)

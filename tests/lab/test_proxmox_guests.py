@@ -93,7 +93,7 @@ def test_running_tasks_are_listed_only_on_request(cluster):
     assert cluster.data("GET", "/nodes/pve1/tasks") == []
     (listed,) = cluster.data("GET", "/nodes/pve1/tasks", source="active")
     assert listed["upid"] == upid
-    assert "status" not in listed
+    assert listed["status"] == "RUNNING"
 
 
 def test_a_finished_task_is_listed_once_another_has_started(cluster):

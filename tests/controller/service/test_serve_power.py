@@ -107,5 +107,62 @@ async def test_a_hold_is_obeyed_and_shown_and_nothing_is_made_good_afterwards(ho
     store.close()
 
 
+ACCESS = "roles: {viewer: {proxmox: [VM.Audit]}}\nusers: {jo: {email: jo@example.org}}\n"
+HUNG = ACCESS + OFFICE.replace('at: "20:00"}', 'at: "20:00", timeout: 5m}')
+GIVEN = HUNG.replace("{vmid: 102,", "{vmid: 102, assigned: {users: {jo: viewer}},")
+
+
+async def test_a_revocation_does_not_wait_for_a_guest_that_does_not_obey(house):
+    source = Source(house.folder / "policies")
+    source.commit({"prod/policy.yaml": HEAD + GIVEN})
+    center, guest = house.lab.center, house.guest()
+    guest.hangs = True
+    async with serving(house) as running:
+        site = running.site
+        await passes_until(running, lambda: center.tasks.running("pve2") and assigned(center))
+        await passes_until(running, lambda: any("under way" in one.reason for one in site.situation.plan))
+        revoked = source.commit({"prod/policy.yaml": HEAD + HUNG})
+        await passes_until(running, lambda: not assigned(center))
+        assert guest.is_running
+        assert center.tasks.running("pve2")
+        assert site.store.runs.latest(1)[0].commit == revoked
+        assert [run.result for run in site.store.runs.latest(2)] == ["done", None]  # one waits for its guest
+        house.clock.begin += 300
+        await running.until(lambda: running.metric("steward_power_slots_total", result="failed"))
+        assert [run.result for run in site.store.runs.latest(2)] == ["done", "partial"]
+        asked = sum(number for one, number in center.requests.items() if one.endswith("/102/status/shutdown"))
+        assert asked == 1
+
+
+async def test_a_service_that_stops_leaves_a_shutdown_to_its_guest(house):
+    Source(house.folder / "policies").commit({"prod/policy.yaml": HEAD + OFFICE})
+    house.guest().hangs = True
+    async with serving(house) as running:
+        await passes_until(running, lambda: house.lab.center.tasks.running("pve2"))
+    store = Store.open(f"sqlite:///{house.folder}/state/steward.db", chain="house", clock=house.clock)
+    assert [(one.name.kind, str(one.state)) for one in store.power_slots.latest("db-01", 1)] == [
+        ("stop", "claimed")
+    ]
+    assert store.lease.current().until == 0
+    store.close()
+
+
+async def passes_until(running, holds):
+    """Pass after pass until something is so: what goes on beside them rings no bell."""
+    while not holds():
+        seen = passes(running)
+        running.built.service.wake()
+        await running.until(lambda seen=seen: passes(running) > seen)
+
+
+def passes(running):
+    results = ("done", "partial", "failed", "refused")
+    return sum(running.metric("steward_reconcile_passes_total", result=one) or 0 for one in results)
+
+
+def assigned(center):
+    return [entry for entry in map(str, center.accounts.acl) if "/vms/102" in entry and "jo@" in entry]
+
+
 def test_the_configuration_of_the_house_is_one(house):
     assert Configuration.load(house.config, {}).proxmox["par1"].realm == "keycloak"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.cli.fitting import LEAST_ROOM, listed, packed, shortened
+from controller.cli.fitting import LEAST_ROOM, fitted, listed, packed, shortened
 from controller.cli.rendering import place_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["markdown", "print_comparison"]
 
 _SIGNS: Final = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
-_NOUNS: Final = {"machine_sets": "set", "storages": "storage", "identity_providers": "identity provider"}
+_NOUNS: Final = {"machine_sets": "set", "storages": "storage", "repositories": "repository"}
 _MOST_PEOPLE: Final = 12
 _INDENT: Final = 4
 
@@ -36,8 +36,11 @@ def print_comparison(out: Console, found: Comparison) -> None:
         _print_thing(out, one, width)
     if found.effects:
         out.print("\npeople" if things else "people", style="bold")
-    for effect in found.effects:
-        _print_line(out, ("+", "green") if effect.gains else ("-", "red"), _sentence(effect), effect)
+    people = [fitted("", effect.people, out.width // 2) for effect in found.effects]
+    width = min(max(map(len, people), default=0), out.width * 3 // 10)
+    for effect, names in zip(found.effects, people, strict=True):
+        sign = ("+", "green") if effect.gains else ("-", "red")
+        _print_line(out, sign, names, effect, [_what(effect)], width)
     out.print(f"\n{_totals(found)}", style="bold")
 
 
@@ -158,10 +161,6 @@ def _text(value: Value, *, is_inner: bool = False) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _sentence(effect: Effect) -> str:
-    return f"{_people(effect)} {_what(effect)}"
-
-
 def _people(effect: Effect) -> str:
     return listed("", effect.people, _MOST_PEOPLE)
 
@@ -171,10 +170,14 @@ def _what(effect: Effect) -> str:
     through = ""
     if effect.way not in ("", "own"):
         through = f" {effect.way}" if effect.gains else f" (it came {effect.way})"
-    if effect.where or effect.what == "log in":
-        where = f" on {effect.where}" if effect.where else ""
-        return f"may {effect.what}{where}{'' if effect.gains else ' no longer'}{through}"
-    verb = ("gain" if effect.gains else "lose") + ("" if len(effect.people) > 1 else "s")
+    if effect.what == "log in":
+        return "can log in" if effect.gains else "can no longer log in"
+    is_one = len(effect.people) == 1
+    if effect.where:
+        verb = "has" if is_one else "have"
+        verb = verb if effect.gains else f"no longer {verb}"
+        return f"{verb} {effect.what} on {effect.where}{through}"
+    verb = ("gain" if effect.gains else "lose") + ("s" if is_one else "")
     return f"{verb} {effect.what}{through}"
 
 

@@ -190,7 +190,7 @@ def test_folders_on_the_command_line(tmp_path):
         "~ machine web-01 assigned.users.al power → not given new/all.yaml:12",
         "",
         "people",
-        "- al may VM.Audit VM.PowerMgmt on machine web-01 no longer old/all.yaml:12",
+        "- al no longer has VM.Audit VM.PowerMgmt on machine web-01 old/all.yaml:12",
         "+ jo gains role power through team research new/all.yaml:6",
         "+ jo gains API vm:power through role power new/all.yaml:4",
         "",

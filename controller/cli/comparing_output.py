@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from controller.cli.fitting import LEAST_ROOM, fitted, listed, packed, shortened
+from controller.cli.markdown import MOST_CHARACTERS
 from controller.cli.rendering import place_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ _SIGNS: Final = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed":
 _NOUNS: Final = {"machine_sets": "set", "storages": "storage", "repositories": "repository"}
 _MOST_PEOPLE: Final = 12
 _INDENT: Final = 4
+_FEW: Final = 3
 
 
 def print_comparison(out: Console, found: Comparison) -> None:
@@ -28,12 +31,12 @@ def print_comparison(out: Console, found: Comparison) -> None:
     if found.is_same:
         out.print("the same: nothing that takes effect differs", style="bold")
         return
-    things = _things(found.differences)
+    things = _alike(found.differences)
     if things:
         out.print("the policy", style="bold")
-    width = min(max((len(_name(one[0])) for one in things), default=0), out.width * 2 // 5)
+    width = min(max((len(one.name) for one in things), default=0), out.width * 2 // 5)
     for one in things:
-        _print_thing(out, one, width)
+        _print_line(out, _SIGNS[one.kind], one.name, one.at, one.words, width)
     if found.effects:
         out.print("\npeople" if things else "people", style="bold")
     people = [fitted("", effect.people, out.width // 2) for effect in found.effects]
@@ -48,25 +51,34 @@ def markdown(found: Comparison) -> str:
     """The same as two tables, to paste into a pull request."""
     if found.is_same:
         return "**The same**: nothing that takes effect differs.\n"
+    things = [
+        f"| {_SIGNS[one.kind][0]} | {_cell(one.name)} | {_cell(' · '.join(one.words))} "
+        f"| {_cell(place_of(one.at.source))} |"
+        for one in _alike(found.differences)
+    ]
+    people = [
+        f"| {'+' if effect.gains else '-'} | {_cell(_people(effect))} | {_cell(_what(effect))} "
+        f"| {_cell(place_of(effect.source) if effect.source else '')} |"
+        for effect in found.effects
+    ]
     lines = [f"**{_totals(found)}**", ""]
-    things = _things(found.differences)
-    if things:
-        lines += ["| | what | how | where |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| {_SIGNS[one[0].kind][0]} | {_cell(_name(one[0]))} | {_cell(' · '.join(_words(one)))} "
-            f"| {_cell(place_of(one[0].source))} |"
-            for one in things
-        ]
-        lines.append("")
-    if found.effects:
-        lines += ["| | who | what | where |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| {'+' if effect.gains else '-'} | {_cell(_people(effect))} | {_cell(_what(effect))} "
-            f"| {_cell(place_of(effect.source) if effect.source else '')} |"
-            for effect in found.effects
-        ]
-        lines.append("")
+    lines += _table("| | who | what | where |", people, MOST_CHARACTERS // 2)
+    room = MOST_CHARACTERS - sum(map(len, lines)) - len(lines)
+    lines[2:2] = _table("| | what | how | where |", things, room)
     return "\n".join(lines)
+
+
+def _table(head: str, rows: Sequence[str], room: int) -> list[str]:
+    """As many rows as there is room for, under a head; nothing where there are none."""
+    shown: list[str] = []
+    for row in rows:
+        room -= len(row) + 1
+        if room < 0:
+            break
+        shown.append(row)
+    rest = len(rows) - len(shown)
+    said = ["", f"… and {rest} more: `steward diff` shows all of them."] if rest else []
+    return [head, "| --- | --- | --- | --- |", *shown, *said, ""] if rows else []
 
 
 def _things(differences: Sequence[Difference]) -> list[list[Difference]]:
@@ -77,8 +89,39 @@ def _things(differences: Sequence[Difference]) -> list[list[Difference]]:
     return list(found.values())
 
 
-def _print_thing(out: Console, fields: list[Difference], width: int) -> None:
-    _print_line(out, _SIGNS[fields[0].kind], _name(fields[0]), fields[0], _words(fields), width)
+@dataclass(frozen=True)
+class _Thing:
+    """A line: one thing of the policy, or many in which the same differs; `at` has its place."""
+
+    kind: str
+    name: str
+    words: list[str]
+    at: Difference
+
+
+def _alike(differences: Sequence[Difference]) -> list[_Thing]:
+    """The things that differ, in their order; more than a few that differ in the same are one."""
+    things = [(fields, _words(fields)) for fields in _things(differences)]
+    alike: dict[object, list[list[Difference]]] = {}
+    for fields, words in things:
+        alike.setdefault(_likeness(fields, words), []).append(fields)
+    found = []
+    for fields, words in things:
+        first, many = fields[0], alike[_likeness(fields, words)]
+        if len(many) <= _FEW:
+            found.append(_Thing(first.kind, _name(first), words, first))
+        elif many[0] is fields:
+            names = listed("", [one[0].name for one in many], _MOST_PEOPLE)
+            found.append(
+                _Thing(first.kind, f"{len(many)} {first.section.replace('_', ' ')}", [*words, names], first)
+            )
+    return found
+
+
+def _likeness(fields: Sequence[Difference], words: Sequence[str]) -> object:
+    """What is told together: fields that change alike. What comes or goes is told one by one."""
+    first = fields[0]
+    return (first.section, *words) if first.kind == "changed" and first.name else (first.section, first.name)
 
 
 def _print_line(
@@ -95,7 +138,8 @@ def _print_line(
     place = shortened(place_of(at.source), out.width // 3) if at.source else ""
     left = _INDENT + width + 2
     room = out.width - _INDENT - max(len(name), width) - 2 - (len(place) + 2 if place else 0)
-    parts = packed(words, room if room >= LEAST_ROOM else 0, out.width - left) if words else [""]
+    begins_here = room >= LEAST_ROOM or any(len(part) <= room for part in words[:1])
+    parts = packed(words, room if begins_here else 0, out.width - left) if words else [""]
     line = Text().append(f"  {sign[0]} {name:<{width if parts[0] else 0}}", sign[1])
     line.append(f"  {parts[0]}" if parts[0] else "")
     if place:

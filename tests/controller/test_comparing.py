@@ -233,3 +233,20 @@ def test_commits_on_the_command_line(tmp_path):
     assert 'main:prod/all.yaml:9:16: unknown role "powr"; did you mean "power"?' in wrong
     assert "has no commit mian" in steward(tmp_path, "diff", "mian", "main", *arguments, code=1)
     assert "give --git too" in steward(tmp_path, "diff", "a", "b", "--folder", "prod", code=1)
+
+
+def test_what_differs_in_the_same_way_is_told_once_and_fits_into_a_comment(tmp_path):
+    before = "".join(f"  user{n:05}: {{email: user{n}@example.org}}\n" for n in range(2000))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    for folder, people in (("old", before), ("new", before.replace(".org}", ".org, mfa: required}"))):
+        (tmp_path / folder / "policy.yaml").write_text("version: 1\nowner: prod\n")
+        (tmp_path / folder / "all.yaml").write_text(f"users:\n{people}")
+    shown = steward(tmp_path, "diff", "old", "new", code=2).splitlines()
+    assert shown[1].startswith("  ~ 2000 users  mfa optional → required · user00000, user00001")
+    assert shown[-1] == "2000 things of the policy differ, no people affected"
+    renamed = before.replace("example.org", "example.com")
+    (tmp_path / "new" / "all.yaml").write_text(f"users:\n{renamed}")
+    posted = steward(tmp_path, "diff", "old", "new", "--output", "markdown", code=2)
+    assert len(posted) < 62_000
+    assert "more: `steward diff` shows all of them." in posted

@@ -20,6 +20,7 @@ __all__ = ["user"]
 user = typer.Typer(no_args_is_help=True, help="People: import many, change many, suspend one for a while.")
 
 _WRONG_USAGE = 64
+_COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 _SHOWN = 400
 """Lines of a difference that are shown before somebody is asked."""
 
@@ -55,16 +56,18 @@ def set_(
     """
     from controller.editing.people import change_people, chosen_people, field_change
     from controller.editing.workspace import Workspace
+    from controller.policy.collecting import without_garbage_collection
 
     names, changes, folder = _parted(words)
     if not names and not where:
         raise typer.BadParameter("say who: names, or --where team=NAME")
     parsed = [field_change(word) for word in changes]
-    workspace = Workspace(folder)
-    people = chosen_people(workspace.policy, names, where or [])
-    change_people(workspace, dict.fromkeys(people, parsed))
-    count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
-    finish(workspace, diff=diff, yes=yes, what=count)
+    with without_garbage_collection():
+        workspace = Workspace(folder)
+        people = chosen_people(workspace.policy, names, where or [])
+        change_people(workspace, dict.fromkeys(people, parsed))
+        count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+        finish(workspace, diff=diff, yes=yes, what=count)
 
 
 @user.command("import")
@@ -96,11 +99,13 @@ def import_(
     from controller.editing.table import read_table
     from controller.editing.table_import import add_people
     from controller.editing.workspace import Workspace
+    from controller.policy.collecting import without_garbage_collection
 
     rows = read_table(table, encoding=encoding)
-    workspace = Workspace(folder)
-    done = add_people(workspace, rows, file=file, update=update)
-    finish(workspace, diff=diff, yes=yes, what=str(done))
+    with without_garbage_collection():
+        workspace = Workspace(folder)
+        done = add_people(workspace, rows, file=file, update=update)
+        finish(workspace, diff=diff, yes=yes, what=str(done))
 
 
 def finish(workspace: Workspace, *, diff: bool, yes: bool, what: str) -> None:
@@ -114,8 +119,10 @@ def finish(workspace: Workspace, *, diff: bool, yes: bool, what: str) -> None:
         typer.echo(f"{what}: the policy says so already")
         return
     _show(lines, most=None if diff else _SHOWN)
-    for file in workspace.out_of_form:
-        typer.echo(f"note: {file} was not in form (steward fmt); the whole file is put in form", err=True)
+    for file in workspace.rewritten:
+        typer.echo(
+            f"note: {file} cannot be changed line by line: all of it is written anew, in form", err=True
+        )
     if diff:
         return
     if not yes and not typer.confirm(f"Write this ({what})?"):
@@ -137,16 +144,13 @@ def _checked(workspace: Workspace) -> Edits:
 
 
 def _show(lines: Sequence[str], most: int | None) -> None:
-    from rich.text import Text
-
     from controller.cli.rendering import console
 
-    out = console()
-    colours = {"+": "green", "-": "red", "@": "cyan"}
-    for line in lines[:most]:
-        out.print(Text(line, style=colours.get(line[:1], "")), soft_wrap=True)
+    has_colours = console().color_system is not None
+    shown = [typer.style(line, fg=_COLOURS.get(line[:1])) if has_colours else line for line in lines[:most]]
     if most is not None and len(lines) > most:
-        out.print(Text(f"… and {len(lines) - most} more lines (--diff shows all)"))
+        shown.append(f"… and {len(lines) - most} more lines (--diff shows all)")
+    typer.echo("\n".join(shown), color=has_colours)
 
 
 def _parted(words: Sequence[str]) -> tuple[list[str], list[str], Path]:

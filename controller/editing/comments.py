@@ -1,12 +1,13 @@
-"""The comments of a text, found by PyYAML's parser: what `reading` finds with another is held to it."""
+"""The comments of a text, found with no regard to whose they are: what is written is held to it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from yaml.events import ScalarEvent
+
+from controller.policy.document import fastest_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +28,18 @@ def comments_in(text: str) -> Counter[str]:
 
 def _gaps(text: str) -> Iterator[str]:
     """What stands between scalars; there `#` can begin nothing but a comment."""
-    loader: Any = (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)(text)
     last = 0
-    while (event := loader.get_event()) is not None:
-        if isinstance(event, ScalarEvent):
-            marked: Any = event
-            start, end = marked.start_mark.index, marked.end_mark.index
+    events: Iterator[Any] = iter(fastest_parser(text).get_event, None)
+    for event in events:
+        if _kind(event) is ScalarEvent:
+            start, end = event.start_mark.index, event.end_mark.index
             yield text[last:start]
             if event.style in {"|", ">"}:
                 line_end = text.find("\n", start)
                 yield text[start : line_end if line_end >= 0 else end]
             last = end
     yield text[last:]
+
+
+def _kind(event: object) -> object:
+    return type(event)

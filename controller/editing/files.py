@@ -14,7 +14,7 @@ from controller.policy.document import MAX_FILE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["content", "policy_files", "replace"]
+__all__ = ["content", "policy_files", "replace", "require_as_read"]
 
 _NEW_FILE_MODE = 0o644
 
@@ -58,12 +58,24 @@ def content(path: Path) -> bytes:
         raise ControllerError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def replace(path: Path, text: str) -> None:
-    """Put `text` in the place of the file, or make it: at once, with the mode that it had.
+def require_as_read(path: Path, read: bytes | None) -> None:
+    """Raise ControllerError where the file is no longer what was read (None: it was not there)."""
+    now = content(path) if path.exists() else None
+    if now != read:
+        raise ControllerError(
+            f"{path} was changed by somebody else meanwhile; it was left as it is", hint="do this again"
+        )
+
+
+def replace(path: Path, text: str, read: bytes | None) -> None:
+    """Put `text` in the place of what was `read`, or make the file: at once, with the mode that it had.
 
     A link stays one: the file that it leads to is replaced. Raises ControllerError; then nothing changed.
     """
+    require_as_read(path, read)
     target = path.resolve()
+    if target.exists() and not os.access(target, os.W_OK):
+        raise ControllerError(f"{path} cannot be written: it is read-only for us")
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else _NEW_FILE_MODE
         target.parent.mkdir(parents=True, exist_ok=True)

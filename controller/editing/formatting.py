@@ -11,6 +11,7 @@ from controller.editing.comments import comments_in
 from controller.editing.order import put_in_order
 from controller.editing.reading import read_tree
 from controller.editing.writing import write_tree
+from controller.policy.collecting import without_garbage_collection
 from controller.policy.document import read_document
 from controller.policy.position import SourcePosition
 from controller.policy.problems import PolicyErrors, Problem
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from controller.editing.tree import Tree
     from controller.policy.places import Value
 
-__all__ = ["checked_text", "formatted", "opened", "same"]
+__all__ = ["formatted", "same"]
 
 
-def opened(data: bytes, file: str) -> tuple[Tree, Value]:
+def _opened(data: bytes, file: str) -> tuple[Tree, Value]:
     """The tree of a file that reads without a problem, and what it says. Raises PolicyErrors."""
     document = read_document(data, file)
     if document.problems:
@@ -35,22 +36,27 @@ def formatted(data: bytes, file: str, *, sort: bool = False) -> str:
 
     Raises PolicyErrors where the file is no policy file, or a spelling of it cannot be kept.
     """
-    tree, value = opened(data, file)
+    with without_garbage_collection():
+        return _formatted(data, file, sort=sort)
+
+
+def _formatted(data: bytes, file: str, *, sort: bool) -> str:
+    tree, value = _opened(data, file)
     put_in_order(tree, sort=sort)
-    text = checked_text(tree, value, file)
+    text = write_tree(tree)
+    if text.encode() == data:
+        return text
+    _require_same(text, value, file)
     if comments_in(text) != comments_in(data.decode("utf-8").removeprefix("\ufeff")):
         raise PolicyErrors([_problem(file, "a comment of this file would be lost; it was left as it is")])
     return text
 
 
-def checked_text(tree: Tree, value: Value, file: str) -> str:
-    """The tree as text that says `value`, or PolicyErrors."""
-    text = write_tree(tree)
+def _require_same(text: str, value: Value, file: str) -> None:
     written = read_document(text.encode(), file)
     if written.problems or not same(written.value, value):
         message = "written in form, this file would not say the same; it was left as it is"
         raise PolicyErrors([_problem(file, message)])
-    return text
 
 
 def same(one: Value, other: Value) -> bool:

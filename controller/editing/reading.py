@@ -1,5 +1,5 @@
-"""Text → tree, by the events of ruamel.yaml's parser: they say where each value stands, and the text between
-two values can hold nothing but punctuation, blanks and comments. So no comment can be overlooked.
+"""Text → tree, by the events of the parser that policies are read with: they say where each value stands, and
+the text between two values can hold nothing but punctuation, blanks and comments. So none is overlooked.
 
 Whose a comment is: behind something, of that; on lines of its own, of what follows, unless it is indented
 deeper than that, then of what ends there.
@@ -7,14 +7,12 @@ deeper than that, then of what ends there.
 
 from __future__ import annotations
 
-import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+import yaml
+from yaml.events import (
     DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
@@ -25,7 +23,9 @@ from ruamel.yaml.events import (
     StreamStartEvent,
 )
 
-from controller.editing.tree import BLANK, Collection, Entry, Node, Remark, Scalar, Tree
+from controller.editing.tree import BLANK, Collection, Entry, Node, Remark, Scalar, Span, Tree
+from controller.policy.collecting import without_garbage_collection
+from controller.policy.document import fastest_parser
 from controller.policy.position import SourcePosition
 from controller.policy.problems import PolicyErrors, Problem
 
@@ -48,7 +48,7 @@ class _Line(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class _NotReadableError(Exception):
     """Something that a tree cannot hold, at a place counted from 0."""
 
@@ -63,15 +63,16 @@ def read_tree(text: str, file: str) -> Tree:
     Raises PolicyErrors for what is no map, and for spellings that cannot be kept (keys over several lines).
     """
     try:
-        return _Reader(_LINE_END.sub("\n", text.removeprefix("\ufeff"))).read()
+        with without_garbage_collection():
+            return _Reader(_LINE_END.sub("\n", text.removeprefix("\ufeff"))).read()
     except _NotReadableError as error:
         where = SourcePosition(file, error.line + 1, error.column + 1)
         raise PolicyErrors([Problem(where, error.message)]) from None
-    except MarkedYAMLError as error:
+    except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = SourcePosition(file, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
         raise PolicyErrors([Problem(where, f"not YAML 1.2: {error.problem or error.context}")]) from error
-    except YAMLError as error:
+    except yaml.YAMLError as error:
         raise PolicyErrors([Problem(SourcePosition(file, 1, 1), f"not YAML 1.2: {error}")]) from error
 
 
@@ -80,13 +81,13 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._events: Iterator[Any] = YAML(typ="safe", pure=True).parse(io.StringIO(text))
+        self._events: Iterator[Any] = iter(fastest_parser(text).get_event, None)
         self._last = 0
         self._beside: list[Remark] = []
         self._closed: list[Collection | Entry] = []
 
     def read(self) -> Tree:
-        tree = Tree()
+        tree = Tree(text=self._text)
         for event in self._events:
             if isinstance(event, StreamStartEvent | DocumentStartEvent | DocumentEndEvent):
                 continue
@@ -97,9 +98,9 @@ class _Reader:
         return tree
 
     def _read_root(self, event: Any, tree: Tree) -> None:
-        if isinstance(event, ScalarEvent) and not event.value and not event.style:
+        if _kind(event) is ScalarEvent and not event.value and not event.style:
             return
-        if not isinstance(event, MappingStartEvent):
+        if _kind(event) is not MappingStartEvent:
             raise _not_readable(event, "a file of a policy is a map of sections")
         lines = _trimmed(self._consume(event.start_mark.index))
         blanks = [number for number, line in enumerate(lines) if line == BLANK]
@@ -108,7 +109,10 @@ class _Reader:
         root = self._collection(event, [])
         root.is_flow = not root.entries
         if root.entries:
-            root.entries[0].above[:0] = above
+            first = root.entries[0]
+            first.above[:0] = above
+            if first.span is not None:
+                first.span = replace(first.span, above=first.span.above + len(above))
         else:
             tree.header += above
         tree.root = root
@@ -161,7 +165,7 @@ class _Reader:
 
     def _node(self, event: Any, beside: list[Remark], column: int) -> Node:
         """The value that begins with `event`; comments before it were consumed."""
-        if isinstance(event, ScalarEvent):
+        if _kind(event) is ScalarEvent:
             return self._scalar(event, beside, column)
         if not isinstance(event, MappingStartEvent) and not hasattr(event, "flow_style"):
             raise _not_readable(event, "aliases cannot be kept")
@@ -241,6 +245,7 @@ class _Reader:
                     self._close(made, inner, beside)
                 elif not is_flow:
                     self._closed.append(made)
+                made.stood = tuple(made.entries)
                 return made
             made.entries.append(self._field(inner, made) if is_map else self._item(inner, made))
         raise _not_readable(event, "the collection has no end")
@@ -251,7 +256,7 @@ class _Reader:
         self._last, self._beside = end, beside
 
     def _field(self, event: Any, parent: Collection) -> Entry:
-        if not isinstance(event, ScalarEvent):
+        if _kind(event) is not ScalarEvent:
             raise _not_readable(event, "a key must be a text")
         above = self._consume(event.start_mark.index, None if parent.is_flow else parent.column)
         entry = Entry(Scalar.plain(""), Scalar.plain(""), above, column=parent.column + 1)
@@ -259,7 +264,9 @@ class _Reader:
         if len(key.lines) > 1 or len(key.lines[0]) > _LONGEST_KEY:
             raise _not_readable(event, "a key over several lines cannot be kept")
         entry.key = key
+        outside = len(above)
         self._value(next(self._events), entry, parent)
+        entry.span = Span(event.start_mark.index, self._last, entry.value, outside)
         return entry
 
     def _item(self, event: Any, parent: Collection) -> Entry:
@@ -272,7 +279,7 @@ class _Reader:
         return entry
 
     def _value(self, event: Any, entry: Entry, parent: Collection) -> None:
-        is_block = not isinstance(event, ScalarEvent) and not event.flow_style
+        is_block = _kind(event) is not ScalarEvent and not event.flow_style
         if not is_block and not _is_nothing(event):
             entry.above += filter(None, self._consume(event.start_mark.index))
         entry.value = self._node(event, entry.beside, parent.column)
@@ -282,9 +289,13 @@ class _Reader:
             self._closed.append(entry)
 
 
+def _kind(event: Any) -> object:
+    return type(event)
+
+
 def _is_nothing(event: Any) -> bool:
     """A value that is not written."""
-    return isinstance(event, ScalarEvent) and event.start_mark.index == event.end_mark.index
+    return _kind(event) is ScalarEvent and event.start_mark.index == event.end_mark.index
 
 
 def _not_readable(event: Any, message: str) -> _NotReadableError:

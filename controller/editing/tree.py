@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["BLANK", "Collection", "Entry", "Node", "Remark", "Scalar", "Tree"]
+__all__ = ["BLANK", "Collection", "Entry", "Node", "Remark", "Scalar", "Span", "Tree"]
 
 BLANK = ""
 """A blank line among comment lines."""
@@ -49,12 +49,25 @@ class Scalar:
         return cls((json.dumps(text, ensure_ascii=False),), text)
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where a field was read: the offsets of its key's beginning and its value's end, and what it held.
+
+    `above` of its comment and blank lines stand before the key, the others between key and value.
+    """
+
+    start: int
+    end: int
+    value: Node
+    above: int
+
+
 @dataclass
 class Entry:
     """A field of a map or an item of a list (then `key` is None).
 
     `above` holds comment lines (from `#` on) and blank lines, `beside` what stands behind key or value,
-    `foot` comment lines below a value of one line, indented deeper than the key.
+    `foot` comment lines below a value of one line, indented deeper than the key. What is new has no `span`.
     """
 
     key: Scalar | None
@@ -63,17 +76,22 @@ class Entry:
     beside: list[Remark] = field(default_factory=list)
     foot: list[str] = field(default_factory=list)
     column: int = 0
+    span: Span | None = None
 
 
 @dataclass
 class Collection:
-    """A map or a list; `is_flow`: written in brackets. `foot` are comments after the last entry."""
+    """A map or a list; `is_flow`: written in brackets. `foot` are comments after the last entry.
+
+    `stood` are the entries as they were read.
+    """
 
     is_map: bool
     is_flow: bool
     entries: list[Entry] = field(default_factory=list)
     foot: list[str] = field(default_factory=list)
     column: int = 0
+    stood: tuple[Entry, ...] = ()
 
     def get(self, name: str) -> Entry | None:
         """The field with this name."""
@@ -87,12 +105,13 @@ class Collection:
 class Tree:
     """A file: comments that are about all of it, then its sections.
 
-    `is_apart`: a blank line stands between the two.
+    `is_apart`: a blank line stands between the two. `text` is what was read, its lines ended by `\\n`.
     """
 
     header: list[str] = field(default_factory=list)
     root: Collection = field(default_factory=lambda: Collection(is_map=True, is_flow=False))
     is_apart: bool = False
+    text: str = ""
 
 
 Node: TypeAlias = Scalar | Collection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from controller.editing.order import insert_in_order
 from controller.editing.tree import Collection, Entry, Node, Scalar
 from controller.policy.scalar_schema import resolve
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from controller.policy.places import Value
 
-__all__ = ["drop", "node", "put", "scalar"]
+__all__ = ["drop", "field", "node", "put", "scalar"]
 
 _PLAIN: Final = re.compile(r"[\w/](?:[\w./@+%-]|(?<=[\w.,])[ ](?=[\w]))*")
 _WORDS_OF_YAML_1_1: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
@@ -45,10 +46,13 @@ def node(value: Value) -> Node:
     return scalar(value)
 
 
-def put(owner: Entry, path: Sequence[str], value: Value) -> None:
-    """Set the field at `path` below `owner`; maps on the way are made where there are none."""
-    for name in path:
-        owner = _field(owner, name)
+def put(owner: Entry, at: Sequence[str], path: Sequence[str], value: Value) -> None:
+    """Set the field at `path` below `owner`, which stands `at` a place of the policy.
+
+    Maps on the way are made where there are none.
+    """
+    for depth, name in enumerate(path):
+        owner = field(owner, (*at, *path[:depth]), name)
     if isinstance(value, tuple) and isinstance(owner.value, Collection) and not owner.value.is_map:
         _put_items(owner.value, value)
     else:
@@ -67,21 +71,28 @@ def drop(owner: Entry, path: Sequence[str]) -> None:
         owner.value.entries = [one for one in owner.value.entries if one.key is None or one.key.value != last]
 
 
-def _field(owner: Entry, name: str) -> Entry:
-    if not isinstance(owner.value, Collection):
+def field(owner: Entry, at: Sequence[str], name: str) -> Entry:
+    """The field of this name in the map that stands `at` a place of the policy, made where it is missing."""
+    if not isinstance(owner.value, Collection) or not owner.value.is_map:
         owner.value = Collection(is_map=True, is_flow=False)
     found = owner.value.get(name)
     if found is None:
         found = Entry(scalar(name), Scalar.plain(""))
-        owner.value.entries.append(found)
+        insert_in_order(owner.value, found, tuple(at))
     return found
+
+
+def _is_text(found: Scalar) -> bool:
+    """Whether it is read as a text: what stands there without quotes may be a number."""
+    is_plain = not found.is_block and found.lines[0][:1] not in {"'", '"'}
+    return not is_plain or isinstance(resolve(found.value), str)
 
 
 def _put_items(items: Collection, wanted: Sequence[Value]) -> None:
     """What stays keeps its spelling and its comments; what is new comes last."""
     kept: dict[str, Entry] = {}
     for entry in items.entries:
-        if isinstance(entry.value, Scalar):
+        if isinstance(entry.value, Scalar) and _is_text(entry.value):
             kept.setdefault(entry.value.value, entry)
     items.entries = [
         kept[value] if isinstance(value, str) and value in kept else Entry(None, node(value))

@@ -12,11 +12,13 @@ from dataclasses import replace as with_fields
 from typing import TYPE_CHECKING
 
 from controller.editing.differences import difference
-from controller.editing.files import replace
-from controller.editing.formatting import opened
+from controller.editing.files import replace, require_as_read
 from controller.editing.order import put_in_order
-from controller.editing.tree import Collection, Entry, Scalar, Tree
-from controller.editing.values import drop, node, put, scalar
+from controller.editing.reading import read_tree
+from controller.editing.splicing import spliced
+from controller.editing.tree import Collection, Entry, Tree
+from controller.editing.unasked import ALL, unasked
+from controller.editing.values import drop, field, node, put, scalar
 from controller.editing.writing import write_tree
 from controller.errors import ControllerError
 from controller.policy.folder import read
@@ -33,21 +35,26 @@ __all__ = ["Edits", "Workspace"]
 
 @dataclass(frozen=True)
 class Edits:
-    """What is to be written: the texts of files before and after, by path below `top`."""
+    """What is to be written: what files hold (None: they are not there) and will, by path below `top`."""
 
     top: Path
     prefix: str
-    texts: Mapping[str, tuple[str, str]]
+    texts: Mapping[str, tuple[bytes | None, str]]
 
     def differences(self) -> Iterator[str]:
         """What changes in each file, as `diff -u` shows it."""
         for file, (before, after) in self.texts.items():
-            yield difference(before, after, self.prefix + file)
+            yield difference((before or b"").decode("utf-8"), after, self.prefix + file)
 
     def write(self) -> list[str]:
-        """Write the files, each at once, and return them as positions show them. Raises ControllerError."""
-        for file, (_, after) in self.texts.items():
-            replace(self.top / file, after)
+        """Write the files, each at once, and return them as positions show them.
+
+        Raises ControllerError; before anything is written where a file is not as it was read.
+        """
+        for file, (before, _) in self.texts.items():
+            require_as_read(self.top / file, before)
+        for file, (before, after) in self.texts.items():
+            replace(self.top / file, after, before)
         return [self.prefix + file for file in self.texts]
 
 
@@ -61,7 +68,9 @@ class Workspace:
         self._trees: dict[str, Tree] = {}
         self._lists: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._indexed: dict[tuple[str, str], Mapping[str, Entry]] = {}
-        self.out_of_form: list[str] = []
+        self._asked: dict[tuple[str, str], set[str]] = {}
+        self.rewritten: list[str] = []
+        """Files of which nothing but the whole can be written: all of them stands in brackets."""
 
     @property
     def settings_file(self) -> str:
@@ -114,7 +123,7 @@ class Workspace:
     def set(self, section: str, name: str, path: Sequence[str], value: Value) -> str:
         """Give the field at `path` of an entry this value, and return the file that says so now."""
         file, owner = self._place(section, name, path)
-        put(owner, path, value)
+        put(owner, (section, name), path, value)
         if len(path) == 1 and isinstance(value, tuple):
             self._lists[section, name, path[0]] = tuple(map(str, value))
         return file
@@ -125,11 +134,12 @@ class Workspace:
         if self.stands_in(section, name) == file:
             drop(owner, path)
         else:
-            put(owner, path, default)
+            put(owner, (section, name), path, default)
         return file
 
     def add(self, section: str, name: str, entry: Mapping[str, Value], file: str) -> None:
         """Add an entry to a section of the file, after those that are there; the file is made if need be."""
+        self._asked[section, name] = {ALL}
         held = _entry(self._tree(file), section)
         if not isinstance(held.value, Collection):
             held.value = Collection(is_map=True, is_flow=False)
@@ -139,22 +149,38 @@ class Workspace:
         held.value.entries.append(Entry(scalar(name), value))
 
     def finished(self) -> Edits:
-        """The edits, after a check of the whole policy as they leave it. Raises PolicyErrors."""
-        texts: dict[str, tuple[str, str]] = {}
-        files = dict(self._contents.files)
+        """The edits, after a check of the whole policy as they leave it.
+
+        Raises PolicyErrors, and ControllerError where it would say what nobody asked for.
+        """
+        texts: dict[str, tuple[bytes | None, str]] = {}
         for file, tree in self._trees.items():
-            put_in_order(tree)
-            before = self._contents.files.get(file, b"").decode("utf-8").removeprefix("\ufeff")
-            after = write_tree(tree)
-            if before != after:
+            before = self._contents.files.get(file)
+            after = self._written(self.shown(file), tree, (before or b"").decode("utf-8"))
+            if (before or b"") != after.encode():
                 texts[file] = before, after
-                files[file] = after.encode()
         if texts:
-            with_fields(self._contents, files=files).parse()
+            edited = {file: after.encode() for file, (_, after) in texts.items()}
+            policy = with_fields(self._contents, files={**self._contents.files, **edited}).parse()
+            for what in unasked(self.policy, policy, self._asked):
+                raise ControllerError(
+                    f"{what} would say something else that nobody asked for; nothing was written",
+                    hint="put its file in form (steward fmt), then do this again",
+                )
         return Edits(self._contents.top, self._contents.prefix, texts)
+
+    def _written(self, shown: str, tree: Tree, before: str) -> str:
+        after = spliced(before, tree)
+        if after is not None:
+            return after
+        put_in_order(tree)
+        if tree.root.stood:
+            self.rewritten.append(shown)
+        return write_tree(tree)
 
     def _place(self, section: str, name: str, path: Sequence[str]) -> tuple[str, Entry]:
         """Where a field of an entry is to be said: the file, and the entry or what overrides it."""
+        self._asked.setdefault((section, name), set()).add(path[0] if path else ALL)
         own = self.stands_in(section, name)
         override = self._override(section, name)
         if override is not None and _says(override, path):
@@ -181,15 +207,14 @@ class Workspace:
         return found
 
     def _tree(self, shown: str) -> Tree:
-        file = shown[len(self._contents.prefix) :]
+        file = self._below_top(shown)
         if file not in self._trees:
             data = self._contents.files.get(file, b"")
-            tree, _ = opened(data, shown)
-            put_in_order(tree)
-            if data and write_tree(tree).encode() != data:
-                self.out_of_form.append(shown)
-            self._trees[file] = tree
+            self._trees[file] = read_tree(data.decode("utf-8"), shown)
         return self._trees[file]
+
+    def _below_top(self, shown: str) -> str:
+        return shown.removeprefix(self._contents.prefix)
 
 
 def _says(entry: Entry, path: Sequence[str]) -> bool:
@@ -202,14 +227,7 @@ def _says(entry: Entry, path: Sequence[str]) -> bool:
 
 def _entry(tree: Tree, *path: str) -> Entry:
     """The entry at `path`, made where it is missing."""
-    tree.root.is_flow = False
     held = Entry(None, tree.root)
-    for name in path:
-        if not isinstance(held.value, Collection):
-            held.value = Collection(is_map=True, is_flow=False)
-        found = held.value.get(name)
-        if found is None:
-            found = Entry(scalar(name), Scalar.plain(""))
-            held.value.entries.append(found)
-        held = found
+    for depth, name in enumerate(path):
+        held = field(held, path[:depth], name)
     return held

@@ -12,7 +12,7 @@ from controller.editing.tree import BLANK, Collection, Entry, Node, Remark, Scal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["WIDTH", "write_tree"]
+__all__ = ["WIDTH", "field_lines", "keeps_blanks", "write_tree"]
 
 WIDTH: Final = 120
 """Characters of a line, comments aside."""
@@ -36,15 +36,16 @@ def write_tree(tree: Tree) -> str:
 def _collection(node: Collection, indent: str) -> list[str]:
     """The lines of a collection in lines of its own."""
     lines: list[str] = []
-    keeps_blanks = True  # the first entry needs none before it
+    needs_none = True  # before the first entry
     for entry in node.entries:
-        written = _field(entry, indent) if node.is_map else _item(entry, indent)
-        lines += _from_first(written) if keeps_blanks else written
-        keeps_blanks = _keeps_blanks(entry.value)
+        written = field_lines(entry, indent) if node.is_map else _item(entry, indent)
+        lines += _from_first(written) if needs_none else written
+        needs_none = keeps_blanks(entry.value)
     return lines + _remarks(node.foot, indent)
 
 
-def _field(entry: Entry, indent: str) -> list[str]:
+def field_lines(entry: Entry, indent: str) -> list[str]:
+    """The lines of a field of a map, indented by `indent`."""
     spelt = entry.key.lines[0] if entry.key is not None else ""
     above = [*_remarks(entry.above, indent), *(indent + one.text for one in entry.beside[:-1])]
     value = entry.value
@@ -119,11 +120,11 @@ def _behind(entry: Entry) -> str:
     return " " * max(remark.gap, 2) + remark.text
 
 
-def _keeps_blanks(node: Node) -> bool:
+def keeps_blanks(node: Node) -> bool:
     """Blank lines behind this value would be part of it: a block scalar that keeps them (`|+`)."""
     if isinstance(node, Scalar):
         return node.is_block and "+" in node.lines[0]
-    return bool(node.entries) and not node.foot and _keeps_blanks(node.entries[-1].value)
+    return bool(node.entries) and not node.foot and keeps_blanks(node.entries[-1].value)
 
 
 def _remarks(lines: Iterable[str], indent: str) -> list[str]:

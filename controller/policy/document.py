@@ -35,7 +35,15 @@ if TYPE_CHECKING:
 
     from controller.policy.places import Spot
 
-__all__ = ["MAX_DEPTH", "MAX_FILE_BYTES", "MAX_PROBLEMS", "Document", "pure_parser", "read_document"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_FILE_BYTES",
+    "MAX_PROBLEMS",
+    "Document",
+    "fastest_parser",
+    "pure_parser",
+    "read_document",
+]
 
 MAX_FILE_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 32
@@ -99,7 +107,7 @@ def read_document(data: bytes, file: str, *, parser: Callable[[str], _Events] | 
     refused = _refused_character(text, file)
     if refused is not None:
         return refused
-    builder = _Builder(file, (parser or _fastest)(text))
+    builder = _Builder(file, (parser or fastest_parser)(text))
     try:
         builder.read()
     except yaml.MarkedYAMLError as error:
@@ -118,7 +126,8 @@ def _kind(event: _Event) -> object:
     return type(event)
 
 
-def _fastest(text: str) -> _Events:
+def fastest_parser(text: str) -> _Events:
+    """PyYAML's parser over libyaml where there is one: events with `start_mark` and `end_mark`, then None."""
     if yaml.__with_libyaml__:
         return cast("_Events", yaml.CSafeLoader(text))
     return pure_parser(text)

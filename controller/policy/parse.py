@@ -6,16 +6,15 @@ is reported once, where it stands: of several complaints about one place the fir
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import posixpath
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import ValidationError
 
 from controller.policy.checks import check
+from controller.policy.collecting import without_garbage_collection
 from controller.policy.complaints import complaints
 from controller.policy.document import Document, read_document
 from controller.policy.merge import Layer, Merged, merge
@@ -27,7 +26,7 @@ from controller.policy.secrets import find_secrets
 from controller.policy.unapplied import not_applied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["MAX_FOLDER_BYTES", "SETTINGS_FILE", "bases", "files_of", "parse"]
 
@@ -49,7 +48,7 @@ def parse(files: Mapping[str, bytes], root: str, *, prefix: str = "") -> Policy:
     root = _normal(root)
     reading = _Reading(files, prefix)
     _require_one_environment(files, root, prefix)
-    with _without_garbage_collection():
+    with without_garbage_collection():
         reading.add_folder(root)
         settings = prefix + posixpath.join(root, SETTINGS_FILE)
         merged = merge(tuple(reading.layers), Place(settings, _Start()))
@@ -239,15 +238,3 @@ def _digest(files: Mapping[str, bytes], root: str, names: list[str]) -> str:
         content = hashlib.sha256(files[name]).hexdigest()
         digest.update(f"{content} {posixpath.relpath(name, root or '.')}\n".encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Reading makes many small objects and no cycles; collecting in between doubles its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

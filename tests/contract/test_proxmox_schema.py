@@ -11,13 +11,13 @@ from controller.power_values import GuestAddress
 from controller.proxmox_values import ProxmoxEntry
 from lab.proxmox.api import Request
 from tests.contract.proxmox_schema import Schema
-from tests.controller.resources.test_proxmox_access import POLICY, TODAY, cluster
+from tests.controller.resources.proxmox_world import POLICY, TODAY, cluster
 from tests.real.servers import real_server
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from tests.controller.resources.test_proxmox_access import World
+    from tests.controller.resources.proxmox_world import World
 
 CALLS = {
     ("DELETE", "/access/domains/{realm}"),

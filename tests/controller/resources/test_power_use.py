@@ -46,6 +46,37 @@ def test_an_idle_machine_is_shut_down_after_its_time_and_not_before(tmp_path):
         assert not stage.guest().is_running
 
 
+def test_in_report_mode_idleness_is_measured_and_told(tmp_path):
+    text = "modes: {machines.power: report}\n" + IDLE
+    with staged(tmp_path, FRIDAY_EVENING, text=text) as stage:
+        quiet(stage)
+        for _ in range(7):
+            assert stage.results() == []
+            stage.clock.move(stage.clock() + 300)
+        assert [one.text for one in stage.reported] == [
+            "would update (report mode): idle for 30 min, idle_shutdown is 30 min"
+        ]
+        stage.text = IDLE
+        assert stage.results() == APPLIED
+
+
+def test_in_report_mode_slots_are_told_and_let_go_with_that_reason(office):
+    office.text = "modes: {machines.power: report}\n" + OFFICE
+    assert office.results() == []
+    assert [one.text for one in office.reported] == [
+        "would update (report mode): stop of office at 20:00 Europe/Paris, due 4 min ago"
+    ]
+    office.clock.to("2026-11-23T19:30")  # Monday; nobody looked over the weekend
+    assert office.results() == []
+    assert office.reported == ()
+    assert {(how, why) for _, how, why in office.slots()[:3]} == {
+        ("skipped", "machines.power is in report mode")
+    }
+    office.text = OFFICE
+    assert office.results() == []
+    assert office.tasks() == []
+
+
 def quiet(stage, vmid=102):
     """A guest that does nothing: the simulator's own numbers grow with the vmid and the time."""
     guest = stage.guest(vmid)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.config import Configuration
+    from controller.policy import Policy
 
 __all__ = [
     "Built",
@@ -46,6 +47,7 @@ __all__ = [
     "data_folder",
     "holder_name",
     "named_hosts",
+    "policy_in_force",
     "policy_repository",
     "server_names",
 ]
@@ -124,14 +126,23 @@ def named_hosts(configuration: Configuration, data: DataFolder, store: Store) ->
 
     Raises ControllerError where that commit cannot be read any more, or not by this version.
     """
-    last = store.commits.last_applied()
     if not configuration.policy.git:
         return BY_ENROLMENT
-    if not last:
-        return UNREAD
+    policy = policy_in_force(configuration, data, store)
+    return UNREAD if policy is None else NamedHosts.of(policy)
+
+
+def policy_in_force(configuration: Configuration, data: DataFolder, store: Store) -> Policy | None:
+    """The policy of the commit that was obeyed last; None where no Git is followed, or nothing was obeyed.
+
+    Raises ControllerError where that commit cannot be read any more, or not by this version.
+    """
+    last = store.commits.last_applied()
+    if not configuration.policy.git or not last:
+        return None
     repository = policy_repository(configuration, data)
     try:
-        return NamedHosts.of(read_policy(repository, last, configuration.policy.folder))
+        return read_policy(repository, last, configuration.policy.folder)
     except PolicyErrors as error:
         raise ControllerError(f"the policy in force, {last[:12]}, is not valid for this version") from error
 

@@ -15,7 +15,9 @@ from controller.cli.user import user
 from controller.errors import ControllerError
 
 if TYPE_CHECKING:
+    from controller.app import Controller
     from controller.config import Configuration
+    from controller.policy import Policy
     from controller.power_values import SlotRecord
     from controller.store import StoredOverride
     from controller.store.overrides import OverrideKind
@@ -29,6 +31,12 @@ _Until = Annotated[
     str, typer.Option(help="When it ends: 2h, 3d, 2027-01-31 or 2027-01-31T08:00; at most 30 days away.")
 ]
 _Reason = Annotated[str, typer.Option(help="Why; goes into the audit log and is shown in plans.")]
+_Policy = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="A policy folder that names it; without this the policy in force is looked at."
+    ),
+]
 _OVERRIDES = ("state", "kind", "name", "what", "until_at", "actor", "reason", "created_at", "ended")
 _SLOTS = ("machine", "slot", "due_at", "result", "reason", "task", "system")
 
@@ -47,14 +55,15 @@ def suspend(
     until: _Until,
     config: Config = Path("controller.yaml"),
     reason: _Reason = "",
+    policy: _Policy = None,
 ) -> None:
     """Disable somebody everywhere until an instant, whatever the policy says. The next pass does it.
 
     Example:
       steward user suspend jo --until 3d --reason "laptop lost"
     """
-    stored = _begin("user", name, "", until, config, reason)
-    typer.echo(f"{name} is suspended until {_told(stored)}{_woken(config)}")
+    stored, remark = _begin("user", name, "", until, config, reason, policy)
+    typer.echo(f"{name} is suspended until {_told(stored)}{_woken(config)}{remark}")
 
 
 @user.command("resume")
@@ -78,14 +87,15 @@ def hold(
     config: Config = Path("controller.yaml"),
     state: Annotated[Held, typer.Option(help="Leave it to people, or keep it so.")] = Held.AS_IS,
     reason: _Reason = "",
+    policy: _Policy = None,
 ) -> None:
     """Keep schedule and state of the policy off a machine's power until an instant.
 
     Example:
       steward machine hold web-01 --until 2h --state running --reason "release tonight"
     """
-    stored = _begin("machine", name, str(state), until, config, reason)
-    typer.echo(f"{name} is held {state} until {_told(stored)}{_woken(config)}")
+    stored, remark = _begin("machine", name, str(state), until, config, reason, policy)
+    typer.echo(f"{name} is held {state} until {_told(stored)}{_woken(config)}{remark}")
 
 
 @machine.command("release")
@@ -146,8 +156,9 @@ def list_overrides(
 
 
 def _begin(
-    kind: OverrideKind, name: str, state: str, until: str, config: Path, reason: str
-) -> StoredOverride:
+    kind: OverrideKind, name: str, state: str, until: str, config: Path, reason: str, folder: Path | None
+) -> tuple[StoredOverride, str]:
+    """The override, and what could not be checked about its name."""
     from controller.cli import instants
     from controller.cli.plan import open_controller
     from controller.cli.printing import actor
@@ -155,9 +166,37 @@ def _begin(
     now = datetime.now(UTC)
     ends = instants.until(until, now)
     with open_controller(config) as controller:
-        return controller.store().overrides.begin(
+        remark = _checked(kind, name, controller, folder)
+        stored = controller.store().overrides.begin(
             kind, name, state=state, until=ends, actor=actor(), reason=reason, now=int(now.timestamp())
         )
+    return stored, f"\n{remark}" if remark else ""
+
+
+def _checked(kind: OverrideKind, name: str, controller: Controller, folder: Path | None) -> str:
+    """Raise ControllerError for a name that the policy does not have; what could not be checked, in words.
+
+    A policy that cannot be read keeps nobody from suspending a person whose laptop is lost.
+    """
+    from controller.overridable import check_machine, check_person
+    from controller.policy import load
+    from controller.service import data_folder, policy_in_force
+
+    why = "no policy is at hand"
+    if folder is not None:
+        policy: Policy | None = load(folder)
+    else:
+        try:
+            configuration = controller.configuration
+            policy = policy_in_force(configuration, data_folder(configuration), controller.store())
+        except ControllerError as error:
+            policy, why = None, error.message
+    if policy is None:
+        return f"whether a policy has a {kind} {name} was not checked: {why}; --policy FOLDER names one"
+    if kind == "machine":
+        return check_machine(name, policy)
+    check_person(name, policy, controller.floor().protected)
+    return ""
 
 
 def _end(kind: OverrideKind, name: str, config: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -10,8 +11,10 @@ import typer
 
 from controller.cli.instants import told, until
 from controller.cli.main import main
+from controller.datafolder import DataFolder
 from controller.power_values import SlotName, SlotRecord, SlotState
 from controller.store import Store
+from tests.controller.gitops.repository import Source
 
 NOW = datetime.fromisoformat("2026-11-20T12:00+00:00")
 
@@ -51,6 +54,65 @@ def test_a_person_is_suspended_and_resumed(desk):
     assert listed(desk) == []
     assert [one["state"] for one in listed(desk, "--all")] == ["ended"]
     assert "no override of the user 'jo' is in force" in desk("user", "resume", "jo", code=1)
+
+
+POLICY = """\
+version: 1
+owner: prod
+limits: {protected_users: [ann]}
+users: {jo: {email: jo@example.org}, ann: {email: ann@example.org}}
+machines: {web-01: {vmid: 101}}
+machine_sets: {lab: {match: {name: "lab-*"}}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    policy = tmp_path / "prod" / "policy.yaml"
+    policy.parent.mkdir()
+    policy.write_text(POLICY)
+    return str(policy.parent)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["user", "suspend", "jo"], 0, "jo is suspended until "),
+        (["user", "suspend", "joe"], 1, 'the policy names no user "joe"; did you mean "jo"?'),
+        (["user", "suspend", "ann"], 3, "ann is in limits.protected_users"),
+        (["machine", "hold", "web-01"], 0, "web-01 is held as-is until "),
+        (["machine", "hold", "web-1"], 1, 'the policy names no machine "web-1"; did you mean "web-01"?'),
+        (["machine", "hold", "lab-7"], 0, 'only a guest of the set "lab" can be meant'),
+    ],
+)
+def test_a_name_is_looked_up_in_the_policy(desk, folder, words, code, said):
+    printed = desk(*words, "--until", "1h", "--policy", folder, code=code)
+    assert said in printed
+    assert "not checked" not in printed
+    assert len(listed(desk, "--all")) == (code == 0)
+
+
+def test_without_a_policy_it_is_said_that_the_name_was_not_checked(desk):
+    printed = desk("user", "suspend", "jo", "--until", "1h")
+    assert "whether a policy has a user jo was not checked: no policy is at hand" in printed
+
+
+def test_the_policy_in_force_is_looked_at(desk, tmp_path):
+    """What the controller has obeyed last, out of its own mirror."""
+    commit = Source(tmp_path / "policies").commit({"prod/policy.yaml": POLICY})
+    config = tmp_path / "controller.yaml"
+    git = {"git": str(tmp_path / "policies"), "folder": "prod"}
+    config.write_text(json.dumps({"instance": "desk", "owners": [], "data": "state", "policy": git}))
+    assert "not checked" in desk("user", "suspend", "joe", "--until", "1h")  # nothing was obeyed yet
+    desk("gitops", "accept", commit)
+    store = Store.open(f"sqlite:///{tmp_path}/state/steward.db", chain="desk")
+    store.commits.record(commit, kind="applied", actor="controller", now=1)
+    store.close()
+    assert 'did you mean "jo"?' in desk("user", "suspend", "joe", "--until", "1h", code=1)
+    shutil.rmtree(DataFolder(tmp_path / "state").mirror)
+    printed = desk("user", "suspend", "jo", "--until", "1h")  # a lost mirror keeps nobody from it
+    assert "jo is suspended until " in printed
+    assert "was not checked: " in printed
 
 
 def test_a_machine_is_held_and_released(desk):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from controller.keycloak_values import OWNER_ATTRIBUTE, values_of
 
 if TYPE_CHECKING:
-    from controller.keycloak_values import Attributes
+    from collections.abc import Collection
 
-__all__ = ["MANAGERS_ATTRIBUTE", "GroupPatch", "KeycloakGroup", "KeycloakLink"]
+    from controller.keycloak_values import Attributes, KeycloakAdministration
+
+__all__ = ["MANAGERS_ATTRIBUTE", "GroupPatch", "KeycloakGroup", "KeycloakLink", "administering"]
 
 MANAGERS_ATTRIBUTE = "steward.managers"
 """The attribute of groups that names who may change their members."""
@@ -59,3 +61,20 @@ class GroupPatch:
     granted: frozenset[str] = frozenset()
     revoked: frozenset[str] = frozenset()
     parent_id: str | None = None
+
+
+def administering(
+    groups: Collection[KeycloakGroup], administration: KeycloakAdministration
+) -> frozenset[str]:
+    """The ids of the groups whose members are administrators by it, or by a group above it."""
+    found = {
+        group.id
+        for group in groups
+        if group.id in administration.groups or group.roles & administration.roles
+    }
+    grown = True
+    while grown:
+        below = {group.id for group in groups if group.parent_id in found} - found
+        found |= below
+        grown = bool(below)
+    return frozenset(found)

@@ -24,6 +24,7 @@ __all__ = [
     "AdminEvent",
     "Attributes",
     "CreatedUsers",
+    "KeycloakAdministration",
     "KeycloakRealm",
     "KeycloakRights",
     "KeycloakRole",
@@ -32,6 +33,7 @@ __all__ = [
     "RolePatch",
     "UserPatch",
     "attributes_of",
+    "is_built_in_role",
     "values_of",
 ]
 
@@ -54,6 +56,9 @@ OUR_ATTRIBUTES = {
 API_ATTRIBUTE = "steward.api"
 """The attribute of roles that says which permissions of the controller's API they give, one text each."""
 
+_BUILT_IN_ROLES = frozenset({"offline_access", "uma_authorization"})
+_DEFAULT_ROLE = "default-roles-"
+
 Attributes = tuple[tuple[str, tuple[str, ...]], ...]
 """Names with their values, sorted by name; Keycloak keeps a list of texts under each."""
 
@@ -67,6 +72,11 @@ def attributes_of(values: Mapping[str, tuple[str, ...] | list[str] | str]) -> At
 def values_of(attributes: Attributes, name: str) -> tuple[str, ...]:
     """The values under a name, none where it is not there."""
     return next((values for key, values in attributes if key == name), ())
+
+
+def is_built_in_role(name: str) -> bool:
+    """Whether a realm role is of Keycloak's own making: never ours, whatever mark it carries."""
+    return name in _BUILT_IN_ROLES or name.startswith(_DEFAULT_ROLE)
 
 
 def _first(attributes: Attributes, name: str) -> str:
@@ -215,6 +225,21 @@ class KeycloakRights:
         """Those of `needed` that we lack; who may manage may view."""
         seen = {right.replace("manage-", "view-", 1) for right in self.roles if right.startswith("manage-")}
         return needed - self.roles - seen
+
+
+@dataclass(frozen=True, slots=True)
+class KeycloakAdministration:
+    """What makes somebody an administrator of the realm.
+
+    `users` (ids) hold `realm-admin` themselves; `groups` (ids) give it to whoever is in them or below;
+    `roles` are realm roles that include it at any depth. `includes` is what every composite realm role is
+    made of.
+    """
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    includes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

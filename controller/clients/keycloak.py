@@ -13,10 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from controller.clients.keycloak_administration import AdministrationReader
 from controller.clients.keycloak_clients import ClientReader
 from controller.clients.keycloak_events import EventReader
-from controller.clients.keycloak_groups import GroupReader
-from controller.clients.keycloak_people import PeopleReader
 from controller.clients.keycloak_providers import ProviderReader
 from controller.clients.keycloak_realm import RealmReader
 from controller.clients.keycloak_session import PAGE, bound, page_of, path_part
@@ -24,9 +23,11 @@ from controller.clients.keycloak_wire import (
     NamedThing,
     RoleAnswer,
     UserAnswer,
+    badly_declared,
 )
 from controller.errors import Unobserved
-from controller.keycloak_values import OUR_ATTRIBUTES, KeycloakRights
+from controller.keycloak_groups import administering
+from controller.keycloak_values import KeycloakRights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["KeycloakReader"]
 
 
-class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, GroupReader, EventReader):
+class KeycloakReader(RealmReader, ProviderReader, ClientReader, AdministrationReader, EventReader):
     """Reads one realm; there is nothing in it that writes. Close it, or use it in a `with`."""
 
     def rights(self) -> KeycloakRights:
@@ -59,9 +60,11 @@ class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, Gr
         )
 
     def owner_declared(self) -> bool:
-        """Whether the user profile declares our attributes; else the server drops them without a word."""
-        declared = self._read("/users/profile", dict[str, Any]).get("attributes", [])
-        return {attribute.get("name") for attribute in declared} >= OUR_ATTRIBUTES.keys()
+        """Whether the user profile declares our attributes, for administrators alone.
+
+        The server drops others without a word, and people could write those that are theirs to edit.
+        """
+        return not badly_declared(self._read("/users/profile", dict[str, Any]))
 
     def roles(self, *, expand: Callable[[KeycloakRole], bool]) -> tuple[KeycloakRole, ...]:
         """All realm roles. What a composite role includes costs a request.
@@ -77,6 +80,13 @@ class KeycloakReader(RealmReader, ProviderReader, ClientReader, PeopleReader, Gr
                 break
             answers.extend(page)
         return tuple(self._side_by_side([bound(self._expanded, answer, expand) for answer in answers]))
+
+    def administrators(self) -> frozenset[str]:
+        """The ids of everybody who may administer the realm, service accounts included."""
+        administration = self.administration(self.roles(expand=lambda _role: False))
+        groups = administering(self.groups(), administration)
+        holders = self.members(administration.roles).values()
+        return administration.users.union(*holders, *self.group_members(groups).values())
 
     def role(self, name: str) -> KeycloakRole:
         """One realm role by name, with what it includes. Raises `NotThere`."""

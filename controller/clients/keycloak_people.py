@@ -1,4 +1,4 @@
-"""People as Keycloak lists them: accounts, who holds a role, who administers, who comes by which provider.
+"""People as Keycloak lists them: accounts, who holds a role, who is in a group, who comes by which provider.
 
 Requests go by pages, side by side; what was not seen whole raises `Unobserved`. Every method may raise what
 `keycloak` says of its own.
@@ -26,20 +26,6 @@ _KEEPS_ANY = frozenset({"ENABLED", "ADMIN_EDIT"})
 
 class PeopleReader(KeycloakSession):
     """Reads the users of one realm."""
-
-    def administrators(self) -> frozenset[str]:
-        """The ids of those who hold `realm-admin` directly (in the realm master: `admin`)."""
-        if self._realm == "master":
-            return self.members(["admin"])["admin"]
-        ids: list[str] = []
-        for client in self._read("/clients", list[NamedThing], clientId="realm-management"):
-            path = f"/clients/{path_part(client.id)}/roles/realm-admin/users"
-            while len(ids) % PAGE == 0:
-                page = self._read(path, list[NamedThing], briefRepresentation="true", **page_of(len(ids)))
-                if not page:
-                    break
-                ids.extend(member.id for member in page)
-        return frozenset(ids)
 
     def count_users(self) -> int:
         """How many users the realm has, service accounts aside."""

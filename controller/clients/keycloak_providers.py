@@ -76,7 +76,8 @@ class ProviderReader(KeycloakSession):
             found.extend(page)
         if len({provider["alias"] for provider in found}) != len(found):
             raise Unobserved("keycloak", "the identity providers changed while they were read")
-        return tuple(_value(provider, self._flow_is_ours(found)) for provider in found)
+        is_flow_ours = self._flow_is_ours(found)
+        return tuple(_value(provider, is_flow_ours) for provider in found)
 
     def _flow_is_ours(self, providers: Sequence[Json]) -> bool:
         """Whether our flow is as we make it; asked only where somebody uses it."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from controller.keycloak_values import (
+    OUR_ATTRIBUTES,
     Attributes,
     KeycloakRealm,
     KeycloakRole,
@@ -29,6 +30,8 @@ __all__ = [
     "RealmAnswer",
     "RoleAnswer",
     "UserAnswer",
+    "badly_declared",
+    "declaring",
     "imported_user",
     "merged_realm",
     "merged_role",
@@ -253,6 +256,34 @@ def merged_realm(current: Json, patch: RealmPatch) -> Json:
         else:
             texts.pop(name, None)
     return merged | {"attributes": texts}
+
+
+def badly_declared(profile: Json) -> frozenset[str]:
+    """Those of our attributes that a user profile does not declare, or not for administrators alone."""
+    kept = {
+        attribute.get("name")
+        for attribute in profile.get("attributes", [])
+        if _ADMINS_ALONE.items() <= _permissions(attribute).items()
+    }
+    return frozenset(OUR_ATTRIBUTES.keys() - kept)
+
+
+def declaring(profile: Json, names: frozenset[str]) -> Json:
+    """The user profile with these of our attributes declared anew."""
+    others = [one for one in profile.get("attributes", []) if one.get("name") not in names]
+    added = [
+        {"name": name, "displayName": text, "permissions": _ADMINS_ALONE, "multivalued": False}
+        for name, text in OUR_ATTRIBUTES.items()
+        if name in names
+    ]
+    return profile | {"attributes": [*others, *added]}
+
+
+_ADMINS_ALONE: Json = {"view": ["admin"], "edit": ["admin"]}
+
+
+def _permissions(attribute: Json) -> Json:
+    return {name: sorted(who) for name, who in (attribute.get("permissions") or {}).items()}
 
 
 def _given(fields: Json) -> Json:

@@ -21,9 +21,10 @@ from controller.clients.keycloak_session import path_part, require
 from controller.clients.keycloak_wire import (
     Json,
     RoleAnswer,
+    badly_declared,
+    declaring,
     merged_role,
 )
-from controller.keycloak_values import OUR_ATTRIBUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -37,14 +38,11 @@ class KeycloakWriter(RealmWriter, ProviderWriter, ClientWriter, PeopleCreator, G
     """Reads and writes one realm."""
 
     def declare_owner(self) -> bool:
-        """Declare our attributes in the user profile, for admins alone; False where they are all there."""
+        """Declare our attributes in the user profile, for admins alone; False where they all are."""
         profile = self._raw(f"{self._base}/users/profile")
-        attributes = profile.get("attributes", [])
-        declared = {attribute.get("name") for attribute in attributes}
-        missing = [_declaration(name, text) for name, text in OUR_ATTRIBUTES.items() if name not in declared]
+        missing = badly_declared(profile)
         if missing:
-            body = profile | {"attributes": [*attributes, *missing]}
-            self._send("PUT", f"{self._base}/users/profile", body)
+            self._send("PUT", f"{self._base}/users/profile", declaring(profile, missing))
         return bool(missing)
 
     # roles
@@ -93,8 +91,3 @@ class KeycloakWriter(RealmWriter, ProviderWriter, ClientWriter, PeopleCreator, G
 
 def _lists(attributes: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
     return {name: list(values) for name, values in attributes}
-
-
-def _declaration(name: str, text: str) -> Json:
-    permissions = {"view": ["admin"], "edit": ["admin"]}
-    return {"name": name, "displayName": text, "permissions": permissions, "multivalued": False}

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from controller.plan.limits import Limits, Strictest
     from controller.plan.plan import Plan
 
-__all__ = ["ACTIVE_USERS", "ADMINS", "Refusal", "check", "person_of"]
+__all__ = ["ACTIVE_USERS", "ADMINS", "EVERY_ADMIN", "OURSELVES", "Refusal", "check", "person_of"]
 
 ADMINS = "admins"
 """The population of people who can administer a system; it may shrink but never to nothing."""
 
 ACTIVE_USERS = "active_users"
 """The population of people of ours who can log in: what `minimum: {users: …}` counts."""
+
+EVERY_ADMIN = "*administrators"
+"""Among the possessions of a plan: the roles and teams without which nobody could administer the system."""
+
+OURSELVES = "*ourselves"
+"""Among the possessions of a plan: the roles and teams that the account has which we act with."""
 
 _GOVERNED = {
     "profile": "users",
@@ -38,6 +44,7 @@ _GOVERNED = {
 """Populations that are not called as the key of `limits.sections` that governs them."""
 
 _MOST_NAMED = 20
+_TAKEN = ("roles", "teams", "groups", "includes")
 _OWN_GROUPS = "steward-"
 
 
@@ -77,7 +84,7 @@ def check(plan: Plan, limits: Strictest, *, ourselves: frozenset[str] = frozense
         *_too_few(plan, limits),
         *_last_admin(plan),
         *_protected(plan, limits),
-        *_own_account(plan.changes, ourselves),
+        *_own_account(plan, ourselves),
     )
 
 
@@ -148,6 +155,12 @@ def _last_admin(plan: Plan) -> list[Refusal]:
             text = f"{system} would be left without an administrator"
             remedy = "give somebody else the rights of an administrator first"
             refusals.append(Refusal("last_admin", text, _removing(plan.changes, system, ADMINS), remedy))
+    needed = plan.possessions.get(EVERY_ADMIN, frozenset())
+    held = tuple(change for change in plan.changes if _takes(change) and _edges(change) & needed)
+    if held:
+        remedy = "give somebody the rights of an administrator by hand first"
+        text = "takes from what every administrator has the rights by"
+        refusals.append(Refusal("last_admin", text, held, remedy))
     return refusals
 
 
@@ -194,9 +207,9 @@ def _takes(change: Change) -> bool:
     if change.operation is Operation.DELETE or any(change.removals.values()):
         return True
     before, after = change.before or {}, change.after or {}
-    return any(
-        set(_names(before, field)) - set(_names(after, field)) for field in ("roles", "teams", "groups")
-    )
+    if before.get("parent") and before["parent"] != after.get("parent"):
+        return True  # whoever is in a team has the roles of those above it
+    return any(set(_names(before, field)) - set(_names(after, field)) for field in _TAKEN)
 
 
 def _edges(change: Change) -> frozenset[str]:
@@ -210,11 +223,13 @@ def _edges(change: Change) -> frozenset[str]:
     return frozenset()
 
 
-def _own_account(changes: Sequence[Change], ourselves: frozenset[str]) -> list[Refusal]:
+def _own_account(plan: Plan, ourselves: frozenset[str]) -> list[Refusal]:
+    own = plan.possessions.get(OURSELVES, frozenset())
     held = tuple(
         change
-        for change in changes
+        for change in plan.changes
         if change.identity in ourselves
+        or (_takes(change) and _edges(change) & own)
         or (
             change.before is not None
             and ourselves & {f"{change.system}/users/{person_of(change)}", _holder(change)}
@@ -223,7 +238,8 @@ def _own_account(changes: Sequence[Change], ourselves: frozenset[str]) -> list[R
     if not held:
         return []
     remedy = "take this account, client or token out of the policy: its rights are given by hand"
-    return [Refusal("ourselves", "changes the account that Steward itself acts with", held, remedy)]
+    text = "changes the account that Steward itself acts with, or what it has"
+    return [Refusal("ourselves", text, held, remedy)]
 
 
 def _holder(change: Change) -> str:

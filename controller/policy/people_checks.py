@@ -48,6 +48,7 @@ def check_people(merged: Merged) -> None:
     _check_team_names(merged)
     _check_emails(merged)
     _check_emails_on_proxmox(merged)
+    _check_links(merged)
     for path, user in entries_of(merged, "users"):
         _check_user(merged, path, user)
 
@@ -87,6 +88,22 @@ def _check_emails(merged: Merged) -> None:
             where = value_position(merged.place, ("users", first, "email"))
             message = f"{quoted(email)} is the address of {quoted(first)} already, at {where}"
             merged.report(value_position(merged.place, ("users", name, "email")), message)
+
+
+def _check_links(merged: Merged) -> None:
+    """Keycloak can log nobody in whom a provider knows as two people."""
+    known = map_of(dict(merged.entries("realm")), "identity_providers")
+    seen: dict[tuple[str, str], Path] = {}
+    for path, user in entries_of(merged, "users"):
+        for alias, link in map_of(user, "links").items():
+            if alias not in known:
+                continue
+            known_as, here = text_of(link, "id"), (*path, "links", alias, "id")
+            first = seen.setdefault((alias, known_as), here) if known_as else here
+            if first != here:
+                there = value_position(merged.place, first)
+                message = f"{quoted(known_as)} of {quoted(alias)} is {quoted(first[1])} already, at {there}"
+                merged.report(value_position(merged.place, here), message)
 
 
 def _check_emails_on_proxmox(merged: Merged) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from controller.errors import Conflict, ControllerError
-from controller.keycloak_groups import KeycloakLink
+from controller.keycloak_groups import KeycloakLink, administering
 from controller.keycloak_values import (
     INVITED_ATTRIBUTE,
     OWNER_ATTRIBUTE,
@@ -19,10 +20,12 @@ from controller.keycloak_values import (
     attributes_of,
 )
 from controller.plan.change import Change, Fields, Operation, Outcome, freeze
+from controller.resources.addresses import passed_on
+from controller.resources.administration import Ways
 from controller.resources.groups import group_called
 from controller.resources.invitations import invite
 from controller.resources.managed_roles import managed_roles
-from controller.resources.people import DUE, SeenUsers, User, narrowed
+from controller.resources.people import DUE, SECTION, SeenUsers, User, narrowed
 from controller.resources.team_groups import lineage, sorted_out
 from controller.resources.writing import applied, ended
 
@@ -54,33 +57,53 @@ def observe(client: KeycloakReader, context: Context) -> SeenUsers:
     Accounts at identity providers are read for those whom the policy names any for, a request each.
     """
     if client.realm() is None:
-        return SeenUsers({}, context.role_names, managed_teams=frozenset(context.teams))
+        return _nobody(context)
     with ThreadPoolExecutor(4, thread_name_prefix="people") as pool:
-        listing, admins = pool.submit(client.users), pool.submit(client.administrators)
-        kept = pool.submit(client.kept_attributes)
+        listing, kept = pool.submit(client.users), pool.submit(client.kept_attributes)
         roles = {role.name: role for role in client.roles(expand=lambda _role: False)}
         groups = client.groups()
-        managed, teams = managed_roles(roles, context), sorted_out(groups, context)
+        administration = client.administration(roles.values())
+        managed, teams = managed_roles(roles, context, of=SECTION), sorted_out(groups, context)
         managed_teams = teams.managed(context)
         team_ids = {teams.by_team[name].id: name for name in managed_teams & teams.by_team.keys()}
-        in_teams = pool.submit(client.group_members, sorted(team_ids))
-        holders = _by_person({name: name for name in managed}, client.members(sorted(managed & roles.keys())))
+        admin_groups = administering(groups, administration)
+        in_groups = pool.submit(client.group_members, sorted(team_ids.keys() | admin_groups))
+        holders = _by_person(client.members(sorted((managed & roles.keys()) | administration.roles)))
         seen = listing.result()
         links = client.links(user.id for user in seen if user.username in context.linked)
-        members = _by_person(team_ids, in_teams.result())
-        known = admins.result()
-        users = {
-            user.username: _normal(user, frozenset(holders[user.id]), frozenset(members[user.id]), links)
-            for user in seen
-        }
-        return SeenUsers(
-            users,
-            managed,
-            frozenset(user.username for user in seen if user.id in known and user.enabled),
-            managed_teams,
-            _privileged(groups, team_ids, managed),
-            kept.result(),
+        members = _by_person(in_groups.result())
+    ways = Ways(administration, admin_groups, managed, team_ids)
+    users = {
+        user.username: _normal(
+            user,
+            frozenset(holders[user.id] & managed),
+            frozenset(team_ids[group] for group in members[user.id] & team_ids.keys()),
+            links,
         )
+        for user in seen
+    }
+    own = client.rights().user_id
+    return SeenUsers(
+        users,
+        managed,
+        {
+            user.username: by
+            for user in seen
+            if user.enabled and (by := ways.of(user.id, holders[user.id], members[user.id]))
+        },
+        managed_teams,
+        _privileged(groups, team_ids, managed),
+        kept.result(),
+        ways.all_of_ours(),
+        ways.had_by(holders[own], members[own]),
+    )
+
+
+def _nobody(context: Context) -> SeenUsers:
+    """In a realm that is not there yet; a new one keeps no attributes but its own."""
+    managed_teams = sorted_out((), context).managed(context)
+    roles = managed_roles({}, context, of=SECTION)
+    return SeenUsers({}, roles, managed_teams=managed_teams, kept_attributes=frozenset())
 
 
 def apply(client: KeycloakWriter, change: Change) -> Outcome:
@@ -93,14 +116,38 @@ def apply_many(client: KeycloakWriter, changes: Sequence[Change]) -> Sequence[Ou
 
     Creations go in few requests; where one fails for some, the others are created all the same.
     """
-    groups = cache(client.groups)
+    groups = cache(client.groups_while_writing)
     if any((change.after or {}).get("teams") or (change.before or {}).get("teams") for change in changes):
         with suppress(ControllerError):  # whoever needs them asks again, and ends with the reason
             groups()
     if changes[0].operation is Operation.CREATE:
         return _create_many(client, changes, groups)
+
+    def write(change: Change) -> Outcome:
+        _write(client, emptied.get(change.key, change), groups)
+        return applied(change)
+
+    emptied = _emptied(client, changes)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda change: ended(change, partial(_write, client, change, groups)), changes))
+        return list(pool.map(lambda change: ended(change, partial(write, change)), changes))
+
+
+def _emptied(client: KeycloakWriter, changes: Sequence[Change]) -> dict[str, Change]:
+    """Take the addresses that others of these changes wait for; says what these change from then on.
+
+    Where that fails the change says so itself when its turn comes.
+    """
+    found: dict[str, Change] = {}
+    waited_for = passed_on(changes)
+    for change in changes:
+        before = change.before or {}
+        if change.key in waited_for:
+            with suppress(ControllerError):
+                client.update_user(
+                    change.object_id, UserPatch(email=""), still=partial(_still, before=before)
+                )
+                found[change.key] = replace(change, before=freeze({**before, "email": ""}))
+    return found
 
 
 def _create_many(client: KeycloakWriter, changes: Sequence[Change], groups: Groups) -> list[Outcome]:
@@ -124,12 +171,12 @@ def _create_many(client: KeycloakWriter, changes: Sequence[Change], groups: Grou
         return list(pool.map(lambda change: ended(change, partial(finish, change)), changes))
 
 
-def _by_person(names: Mapping[str, str], listed: Mapping[str, frozenset[str]]) -> defaultdict[str, set[str]]:
-    """By the id of each member, the names of the lists that it is in."""
+def _by_person(listed: Mapping[str, frozenset[str]]) -> defaultdict[str, set[str]]:
+    """By the id of each member, the lists that it is in."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for one, ids in listed.items():
         for user_id in ids:
-            found[user_id].add(names[one])
+            found[user_id].add(one)
     return found
 
 
@@ -169,11 +216,11 @@ def _normal(
     )
 
 
-def _write(client: KeycloakWriter, change: Change, groups: Groups) -> Outcome:
+def _write(client: KeycloakWriter, change: Change, groups: Groups) -> None:
     before, after = change.before or {}, change.after
     if after is None:
         client.delete_user(change.object_id, still=lambda seen: _still(seen, before))
-        return applied(change)
+        return
     joined = {name: _group(name, change, groups) for name in _names(after, "teams") - _names(before, "teams")}
     left = {name: _group(name, change, groups) for name in _names(before, "teams") - _names(after, "teams")}
     live = client.user(change.object_id)
@@ -193,7 +240,6 @@ def _write(client: KeycloakWriter, change: Change, groups: Groups) -> Outcome:
         client.join(change.object_id, group.id)
     if "invitation" in change.changed:
         invite(client, change.object_id, after)
-    return applied(change)
 
 
 def _write_edges(client: KeycloakWriter, change: Change, before: Fields, after: Fields) -> None:

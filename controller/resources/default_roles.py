@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from controller.keycloak_values import RolePatch
 from controller.plan.change import Change, Outcome, update
 from controller.plan.plan import Report
+from controller.resources.managed_roles import managed_roles
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
 
@@ -31,7 +32,7 @@ SECTION = "default_roles"
 
 @dataclass(frozen=True)
 class DefaultRoles:
-    """The roles of ours in the default role; `theirs` are roles that exist and are not ours to decide."""
+    """The roles of ours in the default role; `theirs` are roles that are not ours to decide."""
 
     roles: frozenset[str]
     object_id: str = field(default="", compare=False)
@@ -55,7 +56,7 @@ def observe(client: KeycloakReader, context: Context) -> Mapping[str, DefaultRol
         return {}
     roles = {role.name: role for role in client.roles(expand=lambda role: role.name == realm.default_role)}
     default = roles[realm.default_role]
-    theirs = frozenset(name for name, role in roles.items() if not _is_ours(role, context))
+    theirs = _theirs(roles, context)
     return {context.realm: DefaultRoles((default.includes or frozenset()) - theirs, default.id, theirs)}
 
 
@@ -66,9 +67,11 @@ def diff(
     changes: list[Change] = []
     reported: list[Report] = []
     for realm, wanted in desired.items():
-        seen = observed.get(realm, DefaultRoles(frozenset()))
+        seen = observed.get(realm, DefaultRoles(frozenset(), theirs=_theirs({}, context)))
         reported += [
-            Report(context.system, SECTION, realm, f"{role} is not ours, and is not made a default role")
+            Report(
+                context.system, SECTION, realm, f"{role} is no role of ours, and is not made a default role"
+            )
             for role in sorted(wanted.roles & seen.theirs)
         ]
         after = replace(wanted, roles=wanted.roles - seen.theirs)
@@ -98,8 +101,8 @@ def apply(client: KeycloakWriter, change: Change) -> Outcome:
     return ended(change, write)
 
 
-def _is_ours(role: KeycloakRole, context: Context) -> bool:
-    return role.owner == context.owner or (role.name in context.adopted_roles and not role.owner)
+def _theirs(roles: Mapping[str, KeycloakRole], context: Context) -> frozenset[str]:
+    return frozenset((roles.keys() | context.role_names) - managed_roles(roles, context, of="realm"))
 
 
 def _change(realm: str, seen: DefaultRoles, after: DefaultRoles, context: Context) -> Change:

@@ -70,7 +70,8 @@ class User:
 
     `second_factor` is True when one is set up or asked for at the next login; `vanished` is the day (ISO
     8601) on which the name was no longer in the policy, "" while it is. `invitation` says how far it is, or
-    is the one to send. `required_actions` are asked for at creation alone; `why` is said of `enabled`.
+    is the one to send. `required_actions` are asked for at creation alone; `why` is said of `enabled`;
+    `places` are where the policy gives each attribute.
     """
 
     owner: str
@@ -92,6 +93,7 @@ class User:
     adopt: bool = field(default=False, compare=False)
     object_id: str = field(default="", compare=False)
     source: SourcePosition | None = field(default=None, compare=False)
+    places: Mapping[str, SourcePosition] = field(default_factory=dict, compare=False)
 
     def fields(self) -> Fields:
         """The managed fields, as a plan shows them; those that the policy does not speak of are left out."""
@@ -123,15 +125,19 @@ class User:
 @dataclass(frozen=True)
 class SeenUsers:
     """What was observed: users by name, with the roles and teams that are ours to manage, the teams that give
-    roles of ours (`privileged_teams`), who of the users may administer the realm (`admins`, names), and
-    which attributes the server keeps (`kept_attributes`, None for all)."""
+    roles of ours (`privileged_teams`), who of the users may administer the realm and how (`admins`, see
+    `administration.Ways`), which attributes the server keeps (`kept_attributes`, None for all), what of ours
+    makes administrators (`administering`), and what of ours our own account has (`own`).
+    """
 
     users: Mapping[str, User]
     managed_roles: frozenset[str] = frozenset()
-    admins: frozenset[str] = frozenset()
+    admins: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     managed_teams: frozenset[str] = frozenset()
     privileged_teams: frozenset[str] = frozenset()
     kept_attributes: frozenset[str] | None = None
+    administering: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
 
 def desired(policy: Policy, context: Context) -> Mapping[str, User]:
@@ -183,6 +189,7 @@ def _wanted(
         absent=wanted.state == "absent",
         adopt=wanted.adopt,
         source=policy.at(SECTION, name),
+        places={key: policy.at(SECTION, name, "attributes", key) for key in wanted.attributes},
     )
 
 

@@ -29,7 +29,7 @@ KEY = "users"
 
 @dataclass(frozen=True)
 class Profile:
-    """Whether our attributes are declared."""
+    """Whether our attributes are declared, for administrators alone."""
 
     declared: bool
 
@@ -52,9 +52,9 @@ def diff(observed: Mapping[str, Profile], desired: Mapping[str, Profile], contex
         context.system,
         SECTION,
         KEY,
-        {OWNER_ATTRIBUTE: "undeclared"},
-        {OWNER_ATTRIBUTE: "declared"},
-        reason="Keycloak would drop our ownership mark otherwise",
+        {OWNER_ATTRIBUTE: "not for administrators alone"},
+        {OWNER_ATTRIBUTE: "for administrators alone"},
+        reason="Keycloak would drop our marks otherwise, or let people write their own",
         depends_on=(f"{context.system}/realm/{context.realm}",),
     )
     return Difference(changes=(change,))

@@ -65,6 +65,10 @@ class Context:
     overrides: Overrides = field(default_factory=Overrides)
     power: PowerMemory = field(default_factory=PowerMemory)
 
+    def withholds(self, needed: str, *, of: str) -> bool:
+        """Whether the section `of` is applied while `needed`, which it draws on, is only reported."""
+        return needed in self.reported and of not in self.reported
+
     @property
     def today(self) -> date:
         """The day of the pass, in UTC."""

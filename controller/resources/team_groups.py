@@ -30,7 +30,12 @@ class TeamGroups:
     ambiguous: frozenset[str] = frozenset()
 
     def managed(self, context: Context) -> frozenset[str]:
-        """The teams whose members are ours to decide: ours by mark, to be adopted, or not made yet."""
+        """The teams whose members are ours to decide: ours by mark, to be adopted, or not made yet.
+
+        Where people are applied while teams are only reported, none is adopted or made.
+        """
+        if context.withholds("teams", of="users"):
+            return frozenset(name for name, one in self.by_team.items() if one.owner == context.owner)
         named = context.teams.keys() - self.by_team.keys() - self.ambiguous
         return frozenset(named | {name for name, group in self.by_team.items() if _is_ours(group, context)})
 

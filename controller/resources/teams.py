@@ -84,9 +84,9 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Team]:
 def observe(client: KeycloakReader, context: Context) -> SeenTeams:
     """All groups of every depth, by pages."""
     if client.realm() is None:
-        return SeenTeams(managed_roles=context.role_names)
+        return SeenTeams(managed_roles=managed_roles({}, context, of=SECTION))
     roles = {role.name: role for role in client.roles(expand=lambda _role: False)}
-    return SeenTeams(client.groups(), managed_roles(roles, context))
+    return SeenTeams(client.groups(), managed_roles(roles, context, of=SECTION))
 
 
 def diff(observed: SeenTeams, desired: Mapping[str, Team], context: Context) -> Difference:

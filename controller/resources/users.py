@@ -12,9 +12,11 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from controller.plan.brakes import ACTIVE_USERS, ADMINS
+from controller.plan.brakes import ACTIVE_USERS, ADMINS, EVERY_ADMIN, OURSELVES
 from controller.plan.change import Change, delete, update
-from controller.plan.plan import Report
+from controller.plan.plan import Gap, Report
+from controller.resources.addresses import held_addresses, in_turn
+from controller.resources.administration import OTHER_WAY
 from controller.resources.ownership import Rules, compare
 from controller.resources.people import CLAIMED, SECTION, SeenUsers, User, aligned, desired, narrowed
 from controller.resources.resource import Context, Difference
@@ -45,7 +47,8 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
         lambda *change: _removed(observed, *change),
     )
     changes, reported = compare(seen, present, context, rules)
-    changes = [_explained(change, present[change.key].why) for change in changes]
+    changes = in_turn([_explained(change, present[change.key].why) for change in changes])
+    reported += held_addresses(changes, observed.users, context)
     ours = {name: user for name, user in seen.items() if user.owner == context.owner}
     changes += [
         _deletion(name, user, observed, context, "policy wants the account gone")
@@ -60,7 +63,8 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
     unnamed = {name: user for name, user in seen.items() if not user.owner and name not in desired}
     changes += _unlisted_changes(unnamed, observed, context)
     reported += _unlisted_reports(unnamed, context) + _foreign_holders(observed, desired, context)
-    reported += _dropped_attributes(observed, desired, context) + _open_invitations(seen, ours, context)
+    reported += _open_invitations(seen, ours, context) + _not_given(observed, desired, context)
+    reported += _foreign_and_unwanted(seen, desired, context)
     populations = {
         SECTION: len(ours),
         _GRANTS: sum(len(user.roles) + len(user.teams) for user in ours.values()),
@@ -72,14 +76,35 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
         tuple(prunes),
         tuple(reported),
         populations,
-        possessions={name: _possessions(seen[name], context) for name in context.protected & seen.keys()},
+        possessions=_all_possessions(seen, observed, context),
+        gaps=tuple(_dropped_attributes(observed, desired, context)),
     )
+
+
+def _all_possessions(
+    seen: Mapping[str, User], observed: SeenUsers, context: Context
+) -> Mapping[str, frozenset[str]]:
+    """What the brakes hold: what protected people have, what our own account has, and what every
+    administrator hangs on, where there is none without it."""
+    found = {name: _possessions(seen[name], context) for name in context.protected & seen.keys()}
+    if observed.own:
+        found[OURSELVES] = _identities(observed.own, context)
+    if observed.admins and not any(OTHER_WAY in ways for ways in observed.admins.values()):
+        found[EVERY_ADMIN] = _identities(observed.administering, context)
+    return found
+
+
+def _identities(names: Iterable[str], context: Context) -> frozenset[str]:
+    return frozenset(f"{context.system}/{name}" for name in names)
 
 
 def _possessions(user: User, context: Context) -> frozenset[str]:
     """What a protected person has: to delete it would take it from them."""
-    roles = {f"{context.system}/roles/{role}" for role in user.roles}
-    return frozenset(roles | {f"{context.system}/teams/{team}" for team in user.teams})
+    return _identities(_edges_of(user.roles, user.teams), context)
+
+
+def _edges_of(roles: Iterable[str], teams: Iterable[str]) -> frozenset[str]:
+    return frozenset([f"roles/{role}" for role in roles] + [f"teams/{team}" for team in teams])
 
 
 def _explained(change: Change, why: str) -> Change:
@@ -114,8 +139,14 @@ def _removed(observed: SeenUsers, name: str, before: Fields, after: Fields | Non
     if after is None or (before["enabled"] and not kept["enabled"]):
         counted[SECTION] = 1
         counted[ACTIVE_USERS] = int(bool(before["enabled"]))
-        counted[ADMINS] = int(name in observed.admins)
+    ways = observed.admins.get(name, frozenset())
+    if ways and (SECTION in counted or not ways & _kept_ways(kept)):
+        counted[ADMINS] = 1
     return {population: number for population, number in counted.items() if number}
+
+
+def _kept_ways(kept: Fields) -> frozenset[str]:
+    return _edges_of(_names(kept, "roles"), _names(kept, "teams")) | {OTHER_WAY}
 
 
 def _vanishing(name: str, user: User, observed: SeenUsers, context: Context) -> Change | None:
@@ -203,21 +234,57 @@ def _foreign_holders(observed: SeenUsers, desired: Mapping[str, User], context: 
     return found
 
 
-def _dropped_attributes(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> list[Report]:
-    """Attributes that the policy gives and the server would drop without a word: one report for each."""
-    holders: defaultdict[str, list[str]] = defaultdict(list)
+def _foreign_and_unwanted(
+    seen: Mapping[str, User], desired: Mapping[str, User], context: Context
+) -> list[Report]:
+    """People whom the policy wants gone and who are not ours to delete."""
+    text = (
+        "is to be gone, and is not ours: adopt it first (adopt: true, state: disabled), or delete it by hand"
+    )
+    return [
+        Report(context.system, SECTION, name, f"user {text}", source=wanted.source)
+        for name, wanted in desired.items()
+        if wanted.absent and name in seen and seen[name].owner != context.owner
+    ]
+
+
+def _not_given(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> list[Report]:
+    """Roles and teams that nobody gets, because this pass makes none: one report for each."""
+    waiting: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, user in desired.items():
-        for attribute, _ in user.attributes:
-            if observed.kept_attributes is not None and attribute not in observed.kept_attributes:
-                holders[attribute].append(name)
+        for role in user.roles - observed.managed_roles if context.withholds("roles", of=SECTION) else ():
+            waiting["roles", role].append(name)
+        for team in user.teams - observed.managed_teams if context.withholds("teams", of=SECTION) else ():
+            waiting["teams", team].append(name)
     return [
         Report(
             context.system,
             SECTION,
             "",
-            f"attribute {attribute} of {_some(names)} is not set: the realm's user profile does not declare"
-            " it, and Keycloak would drop it without a word",
+            f"{section.removesuffix('s')} {one} is not given to {_some(names)}: {section} are only reported,"
+            " and there is none of ours",
             source=desired[names[0]].source,
+        )
+        for (section, one), names in sorted(waiting.items())
+    ]
+
+
+def _dropped_attributes(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> list[Gap]:
+    """Attributes that the policy gives and the server would drop without a word: a gap for each."""
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for name, user in desired.items():
+        for attribute, values in user.attributes:
+            if not values:
+                continue
+            if observed.kept_attributes is not None and attribute not in observed.kept_attributes:
+                holders[attribute].append(name)
+    return [
+        Gap(
+            context.system,
+            SECTION,
+            f"{desired[names[0]].places.get(attribute)}: attribute {attribute} of {_some(names)} is not set:"
+            " the realm's user profile does not declare it, and Keycloak would drop it without a word",
+            is_held=True,
         )
         for attribute, names in sorted(holders.items())
     ]

@@ -160,8 +160,12 @@ def group_answer(group: Group, realm: Realm, *, brief: bool = False, bare: bool 
         answer["parentId"] = group.parent
     answer["subGroups"] = []
     if not brief:
-        roles = sorted(realm.roles_by_id[one].name for one in group.roles)
-        answer |= {"attributes": group.attributes, "realmRoles": roles, "clientRoles": {}}
+        held = [realm.roles_by_id[one] for one in group.roles]
+        by_client: dict[str, list[str]] = {}
+        for role in sorted((one for one in held if one.client), key=lambda one: one.name):
+            by_client.setdefault(realm.clients[role.client].client_id, []).append(role.name)
+        names = sorted(role.name for role in held if not role.client)
+        answer |= {"attributes": group.attributes, "realmRoles": names, "clientRoles": by_client}
     return answer if bare else answer | {"access": dict.fromkeys(_GROUP_ACCESS, True)}
 
 

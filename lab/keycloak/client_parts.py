@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.keycloak.answers import Created, Refusal, role_answer, user_answer
+from lab.keycloak.answers import Created, Refusal, group_answer, role_answer, user_answer
 from lab.keycloak.built_in import DEFAULT_SCOPES, OPTIONAL_SCOPES
 from lab.keycloak.call import DEFAULT_PAGE
 from lab.keycloak.representations import MAPPER
@@ -74,6 +74,15 @@ def client_role_members(call: Call) -> list[Json]:
     holders = sorted((u for u in realm.users.values() if role.id in u.roles), key=lambda u: u.username)
     brief = call.is_asked("briefRepresentation")
     return [user_answer(user, realm, brief=brief) for user in call.paged(holders, DEFAULT_PAGE)]
+
+
+def client_role_groups(call: Call) -> list[Json]:
+    """GET clients/{id}/roles/{name}/groups: those that it is mapped to directly."""
+    call.require(*_SEERS)
+    role, realm = _role(call), call.realm
+    found = sorted((one for one in realm.groups.values() if role.id in one.roles), key=lambda one: one.name)
+    brief = call.is_asked("briefRepresentation", default=True)
+    return [group_answer(one, realm, brief=brief, bare=True) for one in call.paged(found, DEFAULT_PAGE)]
 
 
 def list_mappers(call: Call) -> list[Json]:
@@ -230,6 +239,7 @@ ROUTES = (
     ("GET", f"{_CLIENT}/roles/{{client_role}}", client_role),
     ("GET", f"{_CLIENT}/roles/{{client_role}}/composites", client_role_composites),
     ("GET", f"{_CLIENT}/roles/{{client_role}}/users", client_role_members),
+    ("GET", f"{_CLIENT}/roles/{{client_role}}/groups", client_role_groups),
     ("GET", _MODELS, list_mappers),
     ("POST", _MODELS, create_mapper),
     ("GET", f"{_MODELS}/{{mapper}}", get_mapper),

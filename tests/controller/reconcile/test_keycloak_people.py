@@ -268,7 +268,7 @@ def test_an_attribute_that_the_profile_knows_is_kept_and_another_is_said(settled
     policy = altered(settled, ("jo: {", "jo: {attributes: {theme: dark}, "))
     planned = settled.plan(policy).plan
     assert planned.is_empty
-    assert any("attribute theme of jo is not set" in report.text for report in planned.reported)
+    assert any("attribute theme of jo is not set" in gap.why for gap in planned.unobserved if gap.is_held)
     profile = settled.get("/users/profile")
     declared = {"name": "theme", "permissions": {"view": ["admin"], "edit": ["admin"]}, "multivalued": False}
     settled.put("/users/profile", profile | {"attributes": [*profile["attributes"], declared]})

@@ -136,8 +136,9 @@ def test_attributes_that_the_server_would_drop_are_said_once_and_never_planned()
     after = wanted(attributes=(("phone", ("1",)), ("theme", ("dark",))))
     found = compared(seen(), after, kept_attributes=frozenset({"theme"}))
     assert [change.changed for change in found.changes] == [("attributes.theme",)]
-    (report,) = found.reported
-    assert "attribute phone of jo is not set" in report.text
+    (gap,) = found.gaps
+    assert gap.is_held
+    assert "attribute phone of jo is not set" in gap.why
 
 
 def test_an_open_invitation_is_said():

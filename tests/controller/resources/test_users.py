@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.plan.change import Operation
+from controller.resources.administration import OTHER_WAY
 from controller.resources.resource import Context
 from controller.resources.users import SeenUsers, User, diff
 
@@ -107,7 +108,7 @@ def test_a_role_that_is_not_ours_is_no_business_of_a_plan():
 
 def test_what_the_brakes_count():
     before = seen(roles=ROLES)
-    observed = SeenUsers({"jo": before, "al": seen()}, ROLES, admins=frozenset({"jo"}))
+    observed = SeenUsers({"jo": before, "al": seen()}, ROLES, admins={"jo": frozenset({OTHER_WAY})})
     found = diff(observed, {"al": wanted()}, context())
     (change,) = found.prunes
     assert dict(change.removals) == {"users": 1, "admins": 1, "active_users": 1}

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError, Refused
+from controller.pacing import unmeasured
 from controller.plan.limits import DEFAULT_LIMITS
 from controller.plan.plan import Gap, Report
 from controller.reconcile.limits import FLOOR, POLICY, limits_of
@@ -87,15 +88,13 @@ class Controller:
 
     def planner(self, policy: Policy) -> Planner:
         """A planner over every system that controller.yaml names; its clients cannot write."""
-        return Planner(
-            self._systems(policy), datetime.fromtimestamp(self._clock(), UTC), issuer=self._issuer(policy)
-        )
+        issuer = self.issuer(policy.realm.name if policy.realm is not None else "")
+        return Planner(self._systems(policy), datetime.fromtimestamp(self._clock(), UTC), issuer=issuer)
 
-    def _issuer(self, policy: Policy) -> str:
+    def issuer(self, realm: str) -> str:
+        """The address of a realm, as it stands in its tokens; "" without a realm or a Keycloak."""
         settings = self.configuration.keycloak
-        if settings is None or policy.realm is None:
-            return ""
-        return f"{settings.url.rstrip('/')}/realms/{policy.realm.name}"
+        return f"{settings.url.rstrip('/')}/realms/{realm}" if settings is not None and realm else ""
 
     def plan(
         self,
@@ -118,7 +117,12 @@ class Controller:
         if policy.realm is None and self.configuration.keycloak is not None:
             text = "the policy names no realm: Keycloak is left alone"
             plan = replace(plan, reported=(*plan.reported, Report("keycloak", "realm", "", text)))
-        return replace(plan, unobserved=(*plan.unobserved, *self._unserved(policy)))
+        seldom = unmeasured(policy, self.configuration.reconcile.interval)
+        return replace(
+            plan,
+            reported=(*plan.reported, *seldom),
+            unobserved=(*plan.unobserved, *self._unserved(policy)),
+        )
 
     def _unserved(self, policy: Policy) -> tuple[Gap, ...]:
         """What the policy speaks of and controller.yaml names no system for: nobody looks there."""

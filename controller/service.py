@@ -15,6 +15,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import structlog
+
 from controller.api.metrics import Metrics
 from controller.api.site import Site, Situation
 from controller.api.tokens import AgentTokens
@@ -27,6 +29,7 @@ from controller.following import PolicyFollower, read_policy
 from controller.gitops import PolicyRepository
 from controller.leadership import Leadership, LeaseTiming
 from controller.named_hosts import BY_ENROLMENT, UNREAD, NamedHosts
+from controller.pacing import too_seldom_for_idleness
 from controller.plan.plan import SECTIONS
 from controller.policy import PolicyErrors
 from controller.reconciling import Reconciler
@@ -53,6 +56,7 @@ __all__ = [
 ]
 
 _THREADS = 16
+_log = structlog.get_logger("steward.serve")
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ def build_service(configuration: Configuration, *, clock: Callable[[], float] = 
 
 
 def _built(configuration: Configuration, data: DataFolder, store: Store, clock: Callable[[], float]) -> Built:
+    seldom = too_seldom_for_idleness(configuration.reconcile.interval)
+    if seldom:
+        _log.warning("idle_shutdown does nothing", reason=seldom)
     timing = LeaseTiming()
     leadership = Leadership(store, holder_name("serve"), timing, clock=clock, monotonic=time.monotonic)
     site = _site(configuration, data, store, clock)

@@ -175,10 +175,10 @@ class PowerLane:
                 Shift(writer, desk, line, on_ended=lambda jobs: self._ended(jobs, line, ended)).run()
         except ControllerError as error:  # the lease is gone, or the store: a later pass hands over again
             _log.error("power broken off", system=system, error=str(error))
-            self._give_up(line, str(error))
+            self._give_up(line, str(error), ended)
         except Exception as error:  # noqa: BLE001 - the isolating runner: a later pass hands over again
             _log.exception("power broken off", system=system)
-            self._give_up(line, f"unexpected {type(error).__name__}")
+            self._give_up(line, f"unexpected {type(error).__name__}", ended)
 
     def _ended(self, jobs: Sequence[Job], line: Line, ended: Counter[str]) -> None:
         outcomes = tuple(job.outcome for job in jobs if job.outcome is not None)
@@ -193,7 +193,7 @@ class PowerLane:
         ended.clear()
         self.on_ended(PowerEnded(outcomes, slots, is_over=not line.open()))
 
-    def _give_up(self, line: Line, why: str) -> None:
+    def _give_up(self, line: Line, why: str, ended: Mapping[str, int]) -> None:
         """The changes that nobody carries out now; their passes have ended."""
         left = {errand.run.id for job in line.abandon() if (errand := self._errands.get(job.change.identity))}
         for run_id in left:
@@ -201,7 +201,7 @@ class PowerLane:
                 self._store.runs.break_off(run_id, detail=why)
             except ControllerError as error:  # what ended the work may be the store itself
                 _log.error("record of a pass not ended", run=run_id, error=str(error))
-        self.on_ended(PowerEnded((), {}, is_over=True))
+        self.on_ended(PowerEnded((), dict(ended), is_over=True))
 
     def _wait(self, seconds: float) -> bool:
         """Wait for tasks of Proxmox VE; False as soon as nothing may be written any more."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Change
 
-__all__ = ["Desk", "Job", "SlotLedger", "job_of"]
+__all__ = ["Desk", "Job", "SlotLedger", "job_of", "node_of"]
 
 _TASK_SECONDS = 600
 """How long a start or a stop may take before nobody waits for it any more."""
@@ -59,8 +59,8 @@ class Job:
     """One change. `outcome` is None until it has ended; `upid` is its task while that runs.
 
     `is_sent` says that a task may be there; `claimed_at` is when somebody before us took its slot and was
-    never heard of again; `why` is what stood in the way the last time; `moves` counts how often the guest
-    was not on the node where it had been.
+    never heard of again, `left_upid` the task that they began; `why` is what stood in the way the last time;
+    `moves` counts how often the guest was not on the node where it had been.
     """
 
     change: Change
@@ -72,6 +72,7 @@ class Job:
     is_beginning: bool = False
     is_claimed: bool = False
     claimed_at: int | None = None
+    left_upid: str = ""
     is_sent: bool = False
     is_settling: bool = False
     why: str = ""
@@ -96,11 +97,6 @@ class Job:
     def is_begun(self) -> bool:
         """Whether a task of Proxmox VE may be there."""
         return self.is_beginning or self.is_under_way or self.is_sent
-
-    @property
-    def task_node(self) -> str:
-        """The node on which its task runs, which a guest that moves leaves behind (UPID:node:…)."""
-        return self.upid.split(":")[1]
 
     @property
     def wanted(self) -> str:
@@ -156,6 +152,11 @@ class Job:
         self.outcome = Outcome(self.change, result, reason)
         if self.slot is not None and desk.ledger is not None:
             desk.ledger.settle(SlotRecord(self.slot, state, reason, upid=self.upid))
+
+
+def node_of(upid: str) -> str:
+    """The node on which a task runs, which a guest that moves leaves behind (UPID:node:…)."""
+    return upid.split(":")[1]
 
 
 def job_of(change: Change) -> Job:

@@ -13,7 +13,7 @@ from controller.plan.change import Operation
 from controller.plan.plan import Gap, Report
 from controller.resources.power_decisions import SECTION, decide
 from controller.resources.power_schedules import due
-from controller.resources.proxmox_clusters import entries_here
+from controller.resources.proxmox_clusters import cluster_of, entries_here
 from controller.resources.proxmox_machines import machines_with_sets
 from controller.resources.proxmox_power_apply import NO_DESK, carry_out
 from controller.resources.proxmox_sight import require_guests
@@ -115,8 +115,9 @@ def with_power(resources: Sequence[Resource], desk: Desk) -> tuple[Resource, ...
 
 def _asks(policy: Policy, context: Context) -> bool:
     """Whether anything may be to do here: the policy speaks of power, or a hold or an open slot does."""
-    powers = [one.power for one in policy.machines.values()]
-    powers += [one.power for one in policy.machine_sets.values()]
+    powers = [one.power for one in entries_here(policy.machines, context).values()]
+    clusters = {None, cluster_of(context)}
+    powers += [one.power for one in policy.machine_sets.values() if one.match.cluster in clusters]
     slots = context.power.slots.items()
     is_open = any(system == context.system and slot.state.is_open for (system, _), slot in slots)
     return is_open or bool(context.overrides.held) or any(power is not None for power in powers)

@@ -27,7 +27,7 @@ from controller.errors import (
 from controller.plan.change import Outcome, Result
 from controller.power_values import SlotRecord, SlotState
 from controller.resources.power_answers import BRINGS_ABOUT, Verdict, is_disobeyed, verdict
-from controller.resources.power_jobs import Desk, Job, job_of
+from controller.resources.power_jobs import Desk, Job, job_of, node_of
 from controller.resources.power_line import Line
 
 if TYPE_CHECKING:
@@ -200,11 +200,17 @@ class Shift:
             return False
         job.is_claimed = True
         if earlier is not None and earlier.state is SlotState.CLAIMED:
-            job.claimed_at = earlier.claimed_at
+            job.claimed_at, job.left_upid = earlier.claimed_at, earlier.upid
         return True
 
     def _task_of(self, job: Job) -> ProxmoxTask | None:
         """A task that does what the job is about: one that runs, or one of ours that nobody followed."""
+        if job.left_upid:  # on the node where the guest was then
+            upid, job.left_upid = job.left_upid, ""
+            try:
+                return self._client.switch.task(node_of(upid), upid)
+            except TerminalError:  # its log is gone
+                pass
         kinds = BRINGS_ABOUT[job.wanted]
         running = self._running_on(job.node).values()
         for task in running:
@@ -271,8 +277,8 @@ class Shift:
 
     def _follow(self, job: Job) -> None:
         try:
-            if job.upid not in self._running_on(job.task_node):
-                task = self._client.switch.task(job.task_node, job.upid)
+            if job.upid not in self._running_on(node_of(job.upid)):
+                task = self._client.switch.task(node_of(job.upid), job.upid)
                 if not task.is_running:
                     self._guarded(job, lambda one: self._ended(one, task))
                     return

@@ -203,6 +203,20 @@ def test_killed_after_it_was_done_and_somebody_started_the_machine_since(office)
     assert office.tasks() == ["shutdown 102"]
 
 
+def test_killed_after_it_was_done_and_the_guest_moved_and_was_started_since(office):
+    """The task is on the node where the guest was then: the slot says which."""
+    office.guest().hangs = True
+    kill_while_waiting(office)
+    [task] = office.lab.center.tasks.running("pve2")
+    task.ends_at, task.outcome = office.clock() + 10, list
+    office.clock.move(office.clock() + 120)
+    office.guest().node = "pve1"
+    [(result, reason)] = office.results()
+    assert result == "applied"
+    assert "somebody has changed it since" in reason
+    assert office.tasks() == ["shutdown 102"]
+
+
 def claim(stage):
     name = SlotName(CLUSTER, "db-01", "stop", int(seconds(FRIDAY_EVENING)))
     stage.store.power_slots.claim(name, term=0, now=int(stage.clock()))

@@ -20,6 +20,7 @@ from controller.clients.proxmox_power import PowerReader
 from controller.clients.proxmox_wire import (
     BackupJobRow,
     EntryRow,
+    FilledPoolRow,
     GroupRow,
     PoolRow,
     RealmRow,
@@ -169,6 +170,11 @@ class ProxmoxReader:
     def pools(self) -> dict[str, ProxmoxPool]:
         """The pools that we may see, by name."""
         return {row.poolid: row.value() for row in self._read(list[PoolRow], "pools")}
+
+    def pool_members(self, name: str) -> tuple[str, ...]:
+        """What one pool holds, as `guest 101` and `storage nfs-1`; the list of pools tells no storages."""
+        rows = self._read(list[FilledPoolRow], "pools", poolid=name)
+        return tuple(member.shown() for row in rows for member in row.members)
 
     def resources(self) -> ProxmoxResources:
         """Guests, nodes, storages and pools that we may see, in one request whatever their number."""

@@ -27,7 +27,9 @@ __all__ = [
     "BackupJobRow",
     "CreatedToken",
     "EntryRow",
+    "FilledPoolRow",
     "GroupRow",
+    "PoolMemberRow",
     "PoolRow",
     "RealmRow",
     "RealmSettings",
@@ -193,6 +195,24 @@ class PoolRow(msgspec.Struct):
     def value(self) -> ProxmoxPool:
         """As a value."""
         return ProxmoxPool(self.poolid, self.comment)
+
+
+class PoolMemberRow(msgspec.Struct):
+    """A guest or a storage in a pool."""
+
+    type: str
+    vmid: int | None = None
+    storage: str = ""
+
+    def shown(self) -> str:
+        """In words: `guest 101`, `storage nfs-1`."""
+        return f"storage {self.storage}" if self.vmid is None else f"guest {self.vmid}"
+
+
+class FilledPoolRow(msgspec.Struct):
+    """GET /pools of one pool."""
+
+    members: list[PoolMemberRow] = []
 
 
 class CreatedToken(msgspec.Struct):

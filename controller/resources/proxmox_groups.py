@@ -1,7 +1,8 @@
 """Teams on Proxmox VE: a group `steward-TEAM` for each team that something of the cluster is assigned to.
 
 A group is ours by the mark in its comment. Its members are those of the team and of all teams below it; who
-is in it is a field of people (see `proxmox_users`). Deleting a group takes its entries and memberships along.
+is in it is a field of people (see `proxmox_users`). Deleting a group takes its entries and memberships along,
+so one that others have given something, or put an account of theirs in, stays until they take it back.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from controller.errors import Conflict, NotThere
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
+from controller.plan.plan import Report
 from controller.resources.ownership import Rules, compare
+from controller.resources.proxmox_holds import held_groups
 from controller.resources.proxmox_marks import marked, owner_of, text_of
 from controller.resources.proxmox_people import GROUP_PREFIX, members_here
 from controller.resources.proxmox_sight import require_users
@@ -39,6 +42,7 @@ class Group:
     owner: str
     description: str | None = None
     members: int = field(default=0, compare=False)
+    holds: str = field(default="", compare=False)
     adopt: bool = field(default=False, compare=False)
     object_id: str = field(default="", compare=False)
     source: SourcePosition | None = field(default=None, compare=False)
@@ -53,7 +57,7 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Group]:
     return {
         name: Group(
             context.owner,
-            team.description if "description" in team.model_fields_set else None,
+            text_of(team.description) if "description" in team.model_fields_set else None,
             adopt=team.adopt,
             source=policy.at(SECTION, name),
         )
@@ -63,13 +67,15 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Group]:
 
 
 def observe(client: ProxmoxReader, context: Context) -> Mapping[str, Group]:
-    """The groups whose name is that of a team of ours, by team."""
+    """The groups whose name is that of a team of ours, by team, with what others have in them."""
     groups = client.groups()
     require_users(client.rights(), context)
+    held = held_groups(client, context)
     return {
-        name.removeprefix(GROUP_PREFIX): _normal(group)
+        team: replace(_normal(group), holds=held.get(team, ""))
         for name, group in groups.items()
         if name.startswith(GROUP_PREFIX)
+        for team in (name.removeprefix(GROUP_PREFIX),)
     }
 
 
@@ -78,7 +84,9 @@ def diff(observed: Mapping[str, Group], desired: Mapping[str, Group], context: C
     wanted = {name: _aligned(group, observed.get(name)) for name, group in desired.items()}
     changes, reported = compare(observed, wanted, context, Rules(SECTION, "group"))
     ours = {name: group for name, group in observed.items() if group.owner == context.owner}
-    prunes = [_prune(name, group, context) for name, group in ours.items() if name not in desired]
+    left = {name: group for name, group in ours.items() if name not in desired}
+    reported += [_kept(name, group, context) for name, group in left.items() if group.holds]
+    prunes = [_prune(name, group, context) for name, group in left.items() if not group.holds]
     return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
 
 
@@ -116,6 +124,11 @@ def _aligned(wanted: Group, seen: Group | None) -> Group:
 
 def _comment(fields: Fields) -> str:
     return marked(str(fields["description"]), owner=str(fields["owner"]))
+
+
+def _kept(name: str, group: Group, context: Context) -> Report:
+    text = f"nothing here is assigned to this team any more, but its group has {group.holds}: left alone"
+    return Report(context.system, SECTION, name, text)
 
 
 def _prune(name: str, group: Group, context: Context) -> Change:

@@ -1,6 +1,7 @@
 """Pools of Proxmox VE: made where they are missing, ours by the mark in their comment.
 
-Which guests and storages are in a pool is left alone, and so a pool is pruned only while it is empty.
+Which guests and storages are in a pool is left alone, and so a pool is pruned only while it is empty, and
+while nobody else has an entry on it: entries go with their pool.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from controller.proxmox_values import ProxmoxPool
 from controller.resources.ownership import Rules, compare
 from controller.resources.proxmox_clusters import entries_here
 from controller.resources.proxmox_marks import marked, owner_of, text_of
+from controller.resources.proxmox_roles import PREFIX
 from controller.resources.proxmox_sight import require_guests, require_pools
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from controller.plan.change import Fields
     from controller.policy.model import Policy
@@ -50,10 +52,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class SeenPools:
-    """All pools by name; `hidden` says why some may be missing, "" where none is."""
+    """All pools by name; `hidden` says why some may be missing, "" where none is.
+
+    `members` tells what is in one pool, storages too; it is asked of pools that are about to go.
+    """
 
     pools: Mapping[str, Pool]
     hidden: str = ""
+    members: Callable[[str], tuple[str, ...]] = field(default=lambda _: ())
 
 
 def desired(policy: Policy, context: Context) -> Mapping[str, Pool]:
@@ -61,7 +67,7 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Pool]:
     return {
         name: Pool(
             context.owner,
-            pool.comment if "comment" in pool.model_fields_set else None,
+            text_of(pool.comment) if "comment" in pool.model_fields_set else None,
             adopt=pool.adopt,
             source=policy.at(SECTION, name),
         )
@@ -72,12 +78,17 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Pool]:
 def observe(client: ProxmoxReader, context: Context) -> SeenPools:
     """All pools, and what is seen to be in them."""
     pools, guests, rights = client.pools(), client.resources().guests, client.rights()
-    paths = {entry.path for entry in client.entries()}
+    entries = client.entries()
+    paths = {entry.path for entry in entries}
     inside: dict[str, list[str]] = {}
     for guest in guests:
         inside.setdefault(guest.pool, []).append(f"guest {guest.vmid}")
     for name in pools:
         inside.setdefault(name.rpartition("/")[0], []).append(f"pool {name}")
+    for entry in entries:
+        if not entry.role.startswith(PREFIX):
+            what = f"the role {entry.role} of {entry.holder}"
+            inside.setdefault(entry.path.removeprefix("/pool/"), []).append(what)
     hidden = ""
     try:
         require_pools(rights, paths, context)
@@ -85,7 +96,7 @@ def observe(client: ProxmoxReader, context: Context) -> SeenPools:
     except ControllerError as error:
         hidden = str(error)
     seen = {name: _normal(pool, inside.get(name, [])) for name, pool in pools.items()}
-    return SeenPools(seen, hidden)
+    return SeenPools(seen, hidden, client.pool_members)
 
 
 def diff(observed: SeenPools, desired: Mapping[str, Pool], context: Context) -> Difference:
@@ -97,7 +108,11 @@ def diff(observed: SeenPools, desired: Mapping[str, Pool], context: Context) -> 
     wanted = {name: _aligned(pool, seen.get(name)) for name, pool in desired.items()}
     changes, reported = compare(seen, wanted, context, Rules(SECTION, "pool"))
     ours = {name: pool for name, pool in seen.items() if pool.owner == context.owner}
-    left = {name: pool for name, pool in ours.items() if name not in desired}
+    left = {
+        name: pool if pool.holds else replace(pool, holds=_held(observed.members(name)))
+        for name, pool in ours.items()
+        if name not in desired
+    }
     reported += [_kept(name, pool, context) for name, pool in left.items() if pool.holds]
     prunes = [_prune(name, pool, context) for name, pool in left.items() if not pool.holds]
     return Difference(tuple(changes), tuple(prunes), tuple(reported), {SECTION: len(ours)})
@@ -125,9 +140,12 @@ def _write(client: ProxmoxWriter, change: Change) -> Outcome:
 
 
 def _normal(seen: ProxmoxPool, inside: list[str]) -> Pool:
+    return Pool(owner_of(seen.comment), text_of(seen.comment), _held(inside), object_id=seen.name)
+
+
+def _held(inside: Sequence[str]) -> str:
     more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
-    holds = f"{inside[0]}{more}" if inside else ""
-    return Pool(owner_of(seen.comment), text_of(seen.comment), holds, object_id=seen.name)
+    return f"{inside[0]}{more}" if inside else ""
 
 
 def _aligned(wanted: Pool, seen: Pool | None) -> Pool:

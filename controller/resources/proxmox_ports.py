@@ -1,7 +1,7 @@
 """The Proxmox client as resources see it; the real one is built in controller/app.py alone.
 
 A reader cannot write: planning, drift, explain and look get no other. Methods raise ControllerError's family
-only; each reads a whole list in one request, never one object.
+only; each reads a whole list in one request, and one object only where its name says so.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ class ProxmoxReader(Protocol):
 
     def pools(self) -> Mapping[str, ProxmoxPool]:
         """The pools that we may see, by name."""
+        ...
+
+    def pool_members(self, name: str) -> tuple[str, ...]:
+        """What one pool holds, guests and storages, in words. Raises NotThere."""
         ...
 
     def entries(self) -> tuple[ProxmoxEntry, ...]:

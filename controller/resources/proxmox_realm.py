@@ -113,10 +113,15 @@ def _wanted(name: str, client: Client, policy: Policy, context: Context) -> Real
         client=name,
         key=key,
         default=login.default if login is not None and "default" in given else None,
-        comment=login.comment if login is not None and "comment" in given else None,
+        comment=_one_line(login.comment) if login is not None and "comment" in given else None,
         adopt=client.adopt,
         source=policy.at("clients", name, "proxmox"),
     )
+
+
+def _one_line(text: str) -> str:
+    """What a comment of a realm can hold: Proxmox refuses line feeds there."""
+    return " ".join(text_of(text).split())
 
 
 def observe(client: ProxmoxReader, context: Context) -> SeenRealm:

@@ -100,7 +100,7 @@ def desired(policy: Policy, context: Context) -> Mapping[str, Token]:
             found[f"{name}!{token}"] = Token(
                 userid=f"{name}@{context.realm}",
                 owner=context.owner,
-                comment=one.comment if "comment" in given else None,
+                comment=text_of(one.comment) if "comment" in given else None,
                 expire=_second(one.expires) if "expires" in given else None,
                 secret=f"{one.secret.controller_file}{suffix}" if one.secret.controller_file else "",
                 has_account=name in here,

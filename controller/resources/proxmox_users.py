@@ -21,7 +21,8 @@ from controller.plan.change import Change, Operation, Outcome, delete, freeze, u
 from controller.proxmox_values import ProxmoxUser, UserPatch
 from controller.resources.ownership import Rules, compare
 from controller.resources.proxmox_groups import SECTION as TEAMS
-from controller.resources.proxmox_marks import marked, marks_of
+from controller.resources.proxmox_holds import held_groups
+from controller.resources.proxmox_marks import marked, marks_of, owner_of
 from controller.resources.proxmox_membership import Team, owned_by, strangers, usable
 from controller.resources.proxmox_people import GROUP_PREFIX, members_here, people_here
 from controller.resources.proxmox_sight import require_users
@@ -97,10 +98,14 @@ class Wanted(Mapping[str, User]):
 
 @dataclass(frozen=True)
 class SeenUsers:
-    """All users and groups that there are, by Proxmox's names for them."""
+    """All users and groups that there are, by Proxmox's names for them.
+
+    `held` are the teams whose group others have something in: it stays without our people when the team goes.
+    """
 
     users: Mapping[str, ProxmoxUser]
     groups: Mapping[str, ProxmoxGroup]
+    held: frozenset[str] = frozenset()
 
 
 def desired(policy: Policy, context: Context) -> Wanted:
@@ -132,25 +137,31 @@ def _wanted(name: str, person: Person, policy: Policy, context: Context) -> User
         owner=context.owner,
         enabled=person.state == "active" and not expired and not suspended,
         email=person.email if "email" in given else None,
-        first_name=person.first_name if "first_name" in given else None,
-        last_name=person.last_name if "last_name" in given else None,
+        first_name=_column(person.first_name) if "first_name" in given else None,
+        last_name=_column(person.last_name) if "last_name" in given else None,
         absent=person.state == "absent",
         adopt=person.adopt,
         source=policy.at(SECTION, name),
     )
 
 
+def _column(text: str) -> str:
+    """A text as Proxmox keeps it: without blanks at its ends, and never a zero alone."""
+    kept = text.strip(" ")
+    return "" if kept == "0" else kept
+
+
 def observe(client: ProxmoxReader, context: Context) -> SeenUsers:
     """All users, of whatever realm, and all groups."""
     users, groups = client.users(), client.groups()
     require_users(client.rights(), context)
-    return SeenUsers(users, groups)
+    return SeenUsers(users, groups, frozenset(held_groups(client, context)))
 
 
 def diff(observed: SeenUsers, desired: Wanted, context: Context) -> Difference:
     """What to create, alter and delete; as prunes, what becomes of people whom the policy no longer names."""
     teams = usable(observed.groups, desired.teams, context)
-    seen = _people(observed, teams, context)
+    seen = _people(observed, teams | _emptied(observed, desired, context), context)
     present = {
         name: _aligned(replace(user, teams=user.teams & teams), seen.get(name))
         for name, user in desired.items()
@@ -194,6 +205,17 @@ def _people(observed: SeenUsers, teams: frozenset[str], context: Context) -> dic
         for userid, user in observed.users.items()
         if userid.endswith(suffix)
     }
+
+
+def _emptied(observed: SeenUsers, desired: Wanted, context: Context) -> frozenset[str]:
+    """The teams that the cluster has no use for any more, and whose group of ours stays for others."""
+    return frozenset(
+        team
+        for team in observed.held
+        if team not in desired.teams
+        and (group := observed.groups.get(GROUP_PREFIX + team)) is not None
+        and owner_of(group.comment) == context.owner
+    )
 
 
 def _groups_needed(after: Fields, context: Context) -> tuple[str, ...]:

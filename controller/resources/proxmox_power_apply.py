@@ -133,8 +133,6 @@ class Shift:
         for job in self._open():
             if job.is_under_way or job.not_before > now or busy[job.node] >= AT_ONCE:
                 continue
-            if not self._desk.goes_on():
-                return
             if self._line.begin(job):
                 self._guarded(job, self._begin)
                 job.is_beginning = False

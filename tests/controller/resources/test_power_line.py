@@ -139,6 +139,28 @@ def test_the_same_plan_twice_hands_over_nothing_twice(crowd):
     assert len(shop.line.open()) == 4
 
 
+def test_what_is_begun_is_not_taken_back_by_a_plan_without_it(crowd):
+    line, plan = Line(), crowd.plan()
+    first, second, *_ = jobs = [job_of(one) for one in plan.changes]
+    assert line.take(jobs) is True
+    assert line.begin(first) is True
+    assert line.keep(()) == []
+    assert line.begin(second) is False
+    assert line.open() == [first]
+    assert {name: taken.is_begun for name, taken in line.in_hand().items()} == {first.name: True}
+    assert [job.name for job in line.ended()] == [job.name for job in jobs[1:]]
+
+
+def test_whoever_works_a_line_off_goes_once_and_another_is_asked_for(crowd):
+    line, (first, second, *_) = Line(), [job_of(one) for one in crowd.plan().changes]
+    assert line.take([]) is False
+    assert line.take([first]) is True
+    assert line.take([second]) is False  # somebody is at work
+    assert line.rest() is False
+    assert line.abandon() == [first, second]
+    assert line.take([first]) is True
+
+
 def test_a_machine_that_the_policy_moved_to_another_guest_is_another_job(tmp_path):
     text = "machines: {db-01: {vmid: 102, power: {state: stopped}}}\n"
     with staged(tmp_path, FRIDAY_EVENING, text=text) as stage:
@@ -263,7 +285,7 @@ def test_a_clock_that_jumps_and_comes_back_sends_nothing_twice_and_loses_no_late
 
 
 def test_hidden_guests_are_a_gap_only_where_something_asks_for_power(tmp_path):
-    with staged(tmp_path, FRIDAY_EVENING, text="roles: {viewer: {}}\n", role="NoAccess") as stage:
+    with staged(tmp_path, FRIDAY_EVENING, text="machines: {db-01: {vmid: 102}}\n", role="NoAccess") as stage:
         assert stage.plan().unobserved == ()
         stage.text = OFFICE
         plan = stage.plan()

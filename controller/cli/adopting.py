@@ -36,9 +36,9 @@ def adopt(
 ) -> None:
     """Write the entries of objects that nobody owns, with adopt: true: the next plan only sets our mark.
 
-    SECTION is roles, teams, users, clients or pools. People and teams of the policy that have an adopted
-    role, or are in an adopted team, get it in the policy too: from then on Git decides about it. An entry
-    that is there already only gets adopt: true.
+    SECTION is roles, teams, users, clients, identity_providers or pools. People and teams of the policy that
+    have an adopted role, or are in an adopted team, get it in the policy too: from then on Git decides about
+    it. An entry that is there already only gets adopt: true.
 
     Example:
       steward adopt users/eve roles/auditor policies/prod -c controller.yaml

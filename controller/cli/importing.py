@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,6 +59,7 @@ def import_(
     """Write a policy folder that says what is there, in report mode: planning it changes nothing.
 
     Secrets are neither read nor written. What no policy can say stands in comments, with the reason.
+    Where the realm has identity providers, people's accounts there are a request for each person.
 
     Example:
       steward import policies/prod --keycloak https://sso.example.org/realms/acme \\
@@ -106,9 +108,11 @@ def _imported(configuration: Configuration, owner: str, realm: str, proxmox_real
             return opened.enter_context(Controller(configuration))
 
         with ThreadPoolExecutor(8, thread_name_prefix="import") as pool:
-            people = None
+            people, issuer = None, ""
             if configuration.keycloak is not None:
-                people = pool.submit(read_keycloak_world, reader().keycloak_reader(realm))
+                keycloak = reader()
+                issuer = keycloak.issuer(realm)
+                people = pool.submit(read_keycloak_world, keycloak.keycloak_reader(realm), _tell_links)
             clusters = [
                 pool.submit(
                     read_cluster_world, reader().proxmox_reader(name), name, proxmox_realm or settings.realm
@@ -116,7 +120,14 @@ def _imported(configuration: Configuration, owner: str, realm: str, proxmox_real
                 for name, settings in configuration.proxmox.items()
             ]
             world = people.result() if people is not None else None
-            return imported(owner, world, [cluster.result() for cluster in clusters])
+            return imported(owner, world, [cluster.result() for cluster in clusters], issuer=issuer)
+
+
+def _tell_links(done: int, people: int) -> None:
+    """One line that is written over, for somebody who waits at a terminal."""
+    if sys.stderr.isatty():
+        ended = done == people
+        typer.echo(f"\raccounts at identity providers: {done} of {people} people", err=True, nl=ended)
 
 
 def _write(folder: Path, made: Imported) -> None:

@@ -40,7 +40,7 @@ def _parts(value: object) -> Mapping[str, object]:
 def _differing(one: object, other: object) -> set[str]:
     if one == other:
         return set()
-    if not isinstance(one, Section) or not isinstance(other, Section):
+    fields, others = _parts(one), _parts(other)
+    if "" in fields or "" in others:
         return {ALL}
-    fields = type(one).model_fields
-    return {name for name in fields if getattr(one, name) != getattr(other, name)}
+    return {name for name in fields.keys() | others.keys() if fields.get(name) != others.get(name)}

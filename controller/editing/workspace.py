@@ -186,7 +186,7 @@ class Workspace:
         if override is not None and _says(override, path):
             return self.settings_file, override
         if self.is_own(own):
-            return own, self._entries(own, section)[name]
+            return own, self._entries(own, section).get(name) or _entry(self._tree(own), section, name)
         return self.settings_file, _entry(self._tree(self.settings_file), "override", section, name)
 
     def _entries(self, shown: str, section: str) -> Mapping[str, Entry]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from controller.errors import ControllerError, NotThere, Refused
 from controller.importing.people import add_memberships, role_entries, team_entries, user_entries
-from controller.importing.realm import client_entries
+from controller.importing.realm import client_entries, provider_entries
 from controller.importing.saying import LeftOut
 from controller.policy.problems import did_you_mean, quoted
 from controller.policy.teams import members
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from controller.editing.workspace import Workspace
     from controller.importing.saying import Entries
     from controller.importing.world import ClusterWorld, KeycloakWorld
+    from controller.policy.model import Policy
     from controller.policy.places import Value
 
 __all__ = ["ADOPTABLE", "Target", "adopt", "targets_of"]
 
-ADOPTABLE: Final = ("roles", "teams", "users", "clients", "pools")
+ADOPTABLE: Final = ("identity_providers", "roles", "teams", "users", "clients", "pools")
 """Sections whose objects carry our mark; an assignment on Proxmox is ours by the name of its role."""
 
 _FILES: Final = {"users": "people.yaml"}
+_PROVIDERS: Final = "identity_providers"
+"""Stand in the section realm, one field deeper than the others."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +94,30 @@ def adopt(
         if entry is None:
             _refuse(target, live)
         _require_named(workspace, target, entry, names)
-        usual = _FILES.get(target.section, f"{target.section}.yaml")
-        if target.name in getattr(workspace.policy, target.section):
-            workspace.set(target.section, target.name, ("adopt",), value=True)
-        else:
-            workspace.add(
-                target.section, target.name, _strict(entry), workspace.file_for(target.section, file, usual)
-            )
+        _put(workspace, target, _strict(entry), file)
     if realm is not None:
         _keep_grants(workspace, names, realm)
         _keep_members(workspace, names, realm)
+
+
+def _put(workspace: Workspace, target: Target, entry: Mapping[str, Value], file: str) -> None:
+    is_there = target.name in _named(workspace.policy, target.section)
+    if target.section == _PROVIDERS:
+        path, value = ((target.name, "adopt"), True) if is_there else ((target.name,), dict(entry))
+        workspace.set("realm", _PROVIDERS, path, value)
+    elif is_there:
+        workspace.set(target.section, target.name, ("adopt",), value=True)
+    else:
+        usual = _FILES.get(target.section, f"{target.section}.yaml")
+        workspace.add(target.section, target.name, entry, workspace.file_for(target.section, file, usual))
+
+
+def _named(policy: Policy, section: str) -> Mapping[str, object]:
+    """The entries that the policy has in a section."""
+    if section == _PROVIDERS:
+        return policy.realm.identity_providers if policy.realm is not None else {}
+    entries: Mapping[str, object] = getattr(policy, section)
+    return entries
 
 
 def _live(
@@ -125,7 +142,9 @@ def _live(
             "teams": team_entries(realm, roles, policy.users.keys() | names["users"], owner, left_out),
             "users": users,
             "clients": client_entries(realm.clients, owner, left_out),
+            _PROVIDERS: provider_entries(realm, owner, left_out),
         }
+        owners |= {Target(_PROVIDERS, one.alias): one.owner for one in realm.providers or ()}
         owners |= {Target("roles", name): role.owner for name, role in realm.roles.items()}
         owners |= {Target("teams", group.name): group.owner for group in realm.groups}
         owners |= {Target("users", user.username): user.owner for user in realm.users}
@@ -149,8 +168,9 @@ def _refuse(target: Target, live: _Live) -> NoReturn:
     owner = live.owners.get(target)
     if owner:
         raise Refused(f"{target} belongs to {owner}", hint="only what nobody owns can be adopted")
-    for what, why in live.left_out.told.get(target.section, ()):
-        if what == target.name or what.endswith(f"/{target.name}"):
+    section = "realm" if target.section == _PROVIDERS else target.section
+    for what, why in live.left_out.told.get(section, ()):
+        if what in {target.name, f"{target.section}.{target.name}"} or what.endswith(f"/{target.name}"):
             raise Refused(f"no policy can say {target}: {why}")
     if target in live.owners:
         raise Refused(f"{target} is there more than once", hint="write its entry by hand")
@@ -166,7 +186,7 @@ def _require_named(
     needed = entry.get("includes", ()) if target.section == "roles" else ()
     if target.section == "teams" and "parent" in entry:
         needed = (entry["parent"],)
-    known = getattr(workspace.policy, target.section).keys() | names[target.section]
+    known = _named(workspace.policy, target.section).keys() | names[target.section]
     missing = [f"{target.section}/{name}" for name in needed if name not in known]
     if missing:
         hint = f"adopt {' '.join(missing)} with it"

@@ -9,6 +9,7 @@ from controller.editing.order import put_in_order
 from controller.editing.tree import Collection, Entry, Tree
 from controller.editing.values import node, scalar
 from controller.editing.writing import write_tree
+from controller.importing.logins import add_login
 from controller.importing.machines import Known, place_entries, proxmox_roles
 from controller.importing.people import add_memberships, role_entries, team_entries, user_entries
 from controller.importing.realm import client_entries, realm_entry
@@ -58,7 +59,7 @@ People who get the same roles; who is in a team stands with the people (users.*.
     "users": """\
 Who works here, a line each. Edit a line, and the next plan shows that change. A name that is taken out is
 disabled, and deleted after limits.delete_after; state: disabled keeps somebody without rights to log in.
-Second factors are not imported: mfa: required asks for one at the next login.
+mfa: required stands with whoever has a second factor, or is asked for one at the next login.
 """,
     "clients": """\
 Programs that people log in to. Their secrets stay as they are; to have one set from a file, add
@@ -92,14 +93,20 @@ class Imported:
     left_out: tuple[str, ...]
 
 
-def imported(owner: str, realm: KeycloakWorld | None, clusters: Sequence[ClusterWorld]) -> Imported:
-    """The folder that says what was read, under the ownership mark `owner`."""
+def imported(
+    owner: str, realm: KeycloakWorld | None, clusters: Sequence[ClusterWorld], *, issuer: str = ""
+) -> Imported:
+    """The folder that says what was read, under the ownership mark `owner`.
+
+    `issuer` is the realm's address, by which clusters name it where people log in through it.
+    """
     left_out = LeftOut()
     sections: dict[str, dict[str, Any]] = {}
     if realm is not None:
         sections = _keycloak(owner, realm, left_out)
     if clusters:
         _add_clusters(owner, clusters, sections, left_out)
+        add_login(sections.get("clients", {}), clusters, issuer, owner, left_out)
     files = {"policy.yaml": _settings(owner)}
     told = _by_file(left_out)
     for section in _HEADERS:

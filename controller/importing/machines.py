@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from controller.importing.saying import LeftOut
     from controller.importing.world import ClusterWorld
-    from controller.proxmox_values import ProxmoxEntry
+    from controller.proxmox_values import ProxmoxEntry, ProxmoxRole
 
 __all__ = ["Known", "Places", "place_entries", "proxmox_roles"]
 
@@ -50,11 +50,21 @@ def proxmox_roles(clusters: Sequence[ClusterWorld], left_out: LeftOut) -> Entrie
         for name in sorted({entry.role for entry in cluster.access.entries}):
             role = cluster.access.roles.get(name)
             ours = name.removeprefix(_OURS)
-            if role is None or not role.privileges or ours in found:
+            if role is None or not role.privileges:
+                continue
+            if ours in found:
+                _compare(ours, role, found, cluster, left_out)
                 continue
             said = {"proxmox": list(role.privileges)}
             found[ours] = said if ours != name else {"description": f"as the Proxmox role {name}", **said}
     return sayable("roles", found, left_out)
+
+
+def _compare(name: str, role: ProxmoxRole, found: Entries, cluster: ClusterWorld, left_out: LeftOut) -> None:
+    """Tell where a role of the same name gives something else."""
+    if set(role.privileges) != set(found[name]["proxmox"]):
+        why = f"it has other privileges there than {name} has in the policy"
+        left_out.add("roles", f"{role.name} of {cluster.name}", why)
 
 
 def place_entries(clusters: Sequence[ClusterWorld], known: Known, left_out: LeftOut) -> Places:

@@ -14,7 +14,7 @@ from controller.keycloak_values import API_ATTRIBUTE, OUR_ATTRIBUTES
 from controller.readings import BUILT_IN_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from controller.importing.saying import LeftOut
     from controller.importing.world import KeycloakWorld
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from controller.keycloak_values import KeycloakUser
 
 __all__ = ["add_memberships", "role_entries", "team_entries", "user_entries"]
+
+_SECOND_FACTOR = "CONFIGURE_TOTP"
 
 
 def role_entries(world: KeycloakWorld, owner: str, left_out: LeftOut) -> Entries:
@@ -144,6 +146,7 @@ def user_entries(world: KeycloakWorld, providers: Iterable[str], owner: str, lef
         else:
             entries[user.username] = _user(user, world, named)
     kept = sayable("users", entries, left_out)
+    _tell_many_values(world, kept, left_out)
     holders: dict[str, str] = {}
     for name, entry in kept.items():
         email = entry.get("email", "").lower()
@@ -153,11 +156,28 @@ def user_entries(world: KeycloakWorld, providers: Iterable[str], owner: str, lef
     return kept
 
 
+def _tell_many_values(world: KeycloakWorld, kept: Entries, left_out: LeftOut) -> None:
+    """Attributes of which there are several values: a policy gives one, and so leaves these alone."""
+    for user in world.users if kept else ():
+        for name, values in _own_attributes(user):
+            if len(values) > 1 and user.username in kept:
+                left_out.add("users", f"{user.username}.attributes.{name}", f"it has {len(values)} values")
+
+
+def _own_attributes(user: KeycloakUser) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The attributes that are not our bookkeeping."""
+    for name, values in user.attributes:
+        if name not in OUR_ATTRIBUTES and name != API_ATTRIBUTE:
+            yield name, values
+
+
 def _user(user: KeycloakUser, world: KeycloakWorld, providers: frozenset[str]) -> dict[str, Any]:
     said: dict[str, Any] = {
         "email": user.email,
         "first_name": user.first_name,
         "last_name": user.last_name,
+        # Whoever has a second factor, or is asked for one, is who `required` is satisfied with.
+        "mfa": "required" if user.totp or _SECOND_FACTOR in user.required_actions else "",
         "state": "" if user.enabled else "disabled",
         "links": {
             alias: {"id": link.id, "name": link.name}
@@ -165,9 +185,7 @@ def _user(user: KeycloakUser, world: KeycloakWorld, providers: frozenset[str]) -
             if alias in providers
         },
         "attributes": {
-            name: values[0]
-            for name, values in user.attributes
-            if len(values) == 1 and values[0] and name not in OUR_ATTRIBUTES and name != API_ATTRIBUTE
+            name: values[0] for name, values in _own_attributes(user) if len(values) == 1 and values[0]
         },
     }
     return {key: value for key, value in said.items() if value} | {"adopt": True}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controller.importing.world import KeycloakWorld
     from controller.keycloak_settings import SettingValue
 
-__all__ = ["client_entries", "realm_entry"]
+__all__ = ["client_entries", "provider_entries", "realm_entry"]
 
 _SECONDS = "_seconds"
 _GUARD = "brute_force"
@@ -46,7 +46,7 @@ def realm_entry(world: KeycloakWorld, roles: Iterable[str], owner: str, left_out
         said["default_roles"] = given
     if world.providers is None:
         left_out.add("realm", "identity_providers", "not seen: our account lacks view-identity-providers")
-    providers = _providers(world.providers or (), owner, left_out)
+    providers = provider_entries(world, owner, left_out)
     if providers:
         said["identity_providers"] = providers
     return sayable("realm", said, left_out)
@@ -80,9 +80,10 @@ def _put(said: dict[str, Any], name: str, value: SettingValue, left_out: LeftOut
         said[holder] = value
 
 
-def _providers(providers: Iterable[IdentityProvider], owner: str, left_out: LeftOut) -> Entries:
+def provider_entries(world: KeycloakWorld, owner: str, left_out: LeftOut) -> Entries:
+    """The realm's identity_providers that a policy may name."""
     found: Entries = {}
-    for one in sorted(providers, key=lambda provider: provider.alias):
+    for one in sorted(world.providers or (), key=lambda provider: provider.alias):
         if one.type not in _TYPES:
             left_out.add("realm", f"identity_providers.{one.alias}", f"of the type {one.type}")
         elif one.owner not in {"", owner}:

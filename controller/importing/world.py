@@ -11,15 +11,18 @@ from controller.resources.ports import KeycloakReader
 from controller.resources.settings_ports import SettingsReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from controller.keycloak_groups import KeycloakGroup, KeycloakLink
     from controller.keycloak_login_values import IdentityProvider, OidcClient
     from controller.keycloak_settings import Settings
     from controller.keycloak_values import KeycloakRole, KeycloakUser
-    from controller.proxmox_values import ProxmoxAccess, ProxmoxPool, ProxmoxResources
+    from controller.proxmox_values import ProxmoxAccess, ProxmoxOpenId, ProxmoxPool, ProxmoxResources
 
 __all__ = ["ClusterWorld", "KeycloakWorld", "RealmReader", "read_cluster_world", "read_keycloak_world"]
+
+_AT_ONCE = 200
+"""People whose links are asked for before progress is told."""
 
 
 class RealmReader(KeycloakReader, SettingsReader, Protocol):
@@ -35,6 +38,10 @@ class ClusterReader(Protocol):
 
     def resources(self) -> ProxmoxResources:
         """Guests, nodes, storages and pools."""
+        ...
+
+    def realm(self, name: str) -> ProxmoxOpenId | None:
+        """A realm with its settings. Raises NotAllowed."""
         ...
 
     def pools(self) -> Mapping[str, ProxmoxPool]:
@@ -65,17 +72,26 @@ class KeycloakWorld:
 
 @dataclass(frozen=True)
 class ClusterWorld:
-    """A cluster by its name in controller.yaml, with the realm behind the `@` of people there."""
+    """A cluster by its name in controller.yaml, with the realm behind the `@` of people there.
+
+    `login` is that realm with its settings, None where there is none or our account may not see it.
+    """
 
     name: str
     realm: str
     access: ProxmoxAccess
     resources: ProxmoxResources
     pools: Mapping[str, ProxmoxPool]
+    login: ProxmoxOpenId | None = None
 
 
-def read_keycloak_world(reader: RealmReader) -> KeycloakWorld:
-    """The realm, its lists side by side. Raises NotThere, NotAllowed, Unobserved."""
+def read_keycloak_world(
+    reader: RealmReader, progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> KeycloakWorld:
+    """The realm, its lists side by side; `progress` hears of how many people, of all, the links are known.
+
+    Raises NotThere, NotAllowed, Unobserved.
+    """
     realm, settings = reader.realm(), reader.settings()
     if realm is None or settings is None:
         raise NotThere(f"there is no realm {reader.realm_name}, or our account may not see it")
@@ -86,7 +102,8 @@ def read_keycloak_world(reader: RealmReader) -> KeycloakWorld:
         holders = pool.submit(reader.members, sorted(roles.keys() - {realm.default_role}))
         members = reader.group_members([group.id for group in groups.result()])
         # Accounts at identity providers are a request for each person: asked only where there can be any.
-        links = reader.links([user.id for user in users.result()]) if providers.result() else {}
+        people = [user.id for user in users.result()] if providers.result() else []
+        links = dict(_links(reader, people, progress))
         return KeycloakWorld(
             name=realm.name,
             settings=settings,
@@ -102,6 +119,15 @@ def read_keycloak_world(reader: RealmReader) -> KeycloakWorld:
         )
 
 
+def _links(
+    reader: RealmReader, people: Sequence[str], progress: Callable[[int, int], None]
+) -> Iterator[tuple[str, Mapping[str, KeycloakLink]]]:
+    """The links of these people, some hundred side by side."""
+    for start in range(0, len(people), _AT_ONCE):
+        yield from reader.links(people[start : start + _AT_ONCE]).items()
+        progress(min(start + _AT_ONCE, len(people)), len(people))
+
+
 def _providers(reader: RealmReader) -> tuple[IdentityProvider, ...] | None:
     try:
         return reader.identity_providers()
@@ -113,4 +139,12 @@ def read_cluster_world(reader: ClusterReader, name: str, realm: str) -> ClusterW
     """Rights, guests, pools, storages and nodes of a cluster. Raises Unobserved where a part is hidden."""
     with ThreadPoolExecutor(2, thread_name_prefix="import") as pool:
         resources, pools = pool.submit(reader.resources), pool.submit(reader.pools)
-        return ClusterWorld(name, realm, reader.access(), resources.result(), pools.result())
+        access, login = reader.access(), _login(reader, realm)
+        return ClusterWorld(name, realm, access, resources.result(), pools.result(), login)
+
+
+def _login(reader: ClusterReader, realm: str) -> ProxmoxOpenId | None:
+    try:
+        return reader.realm(realm)
+    except NotAllowed:
+        return None

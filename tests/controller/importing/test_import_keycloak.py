@@ -89,6 +89,8 @@ def make(server: KeycloakWriter) -> None:
             first_name="Jo",
             last_name="O'Neil # 2",
             roles=frozenset({"viewer", "boss"}),
+            required_actions=("CONFIGURE_TOTP",),
+            attributes=attributes_of({"theme": "dark"}),
         ),
         KeycloakUser("bo", enabled=False, groups=frozenset({"/science/lab", "/night shift"})),
         KeycloakUser(
@@ -151,6 +153,9 @@ def test_what_people_made_is_said_and_nothing_is_changed(
     assert policy.users["jo"].roles == ("viewer",)
     assert policy.users["bo"].teams == ("lab",)
     assert policy.users["jo"].links["corp"].id == "1042"
+    assert {name: user.mfa for name, user in policy.users.items()} == {
+        "jo": "required", "bo": "optional", "yes": "optional",
+    }  # fmt: skip
     assert set(policy.clients) == {"grafana", "machine", "page", "loose"}
     assert policy.realm is not None
     assert set(policy.realm.identity_providers) == {"corp"}
@@ -186,6 +191,7 @@ NOT_ADOPTED = {
     "roles/editor": "adopt roles/viewer with it",
     "teams/lab": "adopt teams/science with it",
     "teams/double": "2 groups have this name",
+    "identity_providers/crop": "did you mean identity_providers/corp?",
     "machines/web-01": "nothing that can be adopted",
 }
 
@@ -210,7 +216,8 @@ def test_single_objects_are_adopted_as_they_are(home: Path, capsys: pytest.Captu
         code, told = ended(capsys, "adopt", target, str(folder), *config, "--yes")
         assert (code in {1, 3}, why in told) == (True, True), told
     assert list(folder.iterdir()) == [settings]
-    targets = ("roles/viewer", "roles/editor", "teams/science", "teams/lab", "users/jo", "clients/grafana")
+    targets = ("roles/viewer", "roles/editor", "teams/science", "teams/lab", "users/jo", "clients/grafana",
+               "identity_providers/corp")  # fmt: skip
     code, told = ended(capsys, "adopt", *targets, str(folder), *config, "--yes")
     assert code == 0, told
     policy = load(folder)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controller.editing.workspace import Workspace
+from controller.errors import ControllerError
+from controller.importing.adopting import adopt, targets_of
 from controller.importing.folder import imported
+from controller.importing.logins import add_login
 from controller.importing.machines import Known, place_entries, proxmox_roles
-from controller.importing.saying import LeftOut
+from controller.importing.people import user_entries
+from controller.importing.saying import Entries, LeftOut
 from controller.importing.world import ClusterWorld, KeycloakWorld
 from controller.keycloak_values import KeycloakUser
 from controller.policy.parse import parse
@@ -13,12 +23,16 @@ from controller.proxmox_values import (
     ProxmoxEntry,
     ProxmoxGuest,
     ProxmoxNode,
+    ProxmoxOpenId,
     ProxmoxPool,
     ProxmoxResources,
     ProxmoxRights,
     ProxmoxRole,
     ProxmoxStorage,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KNOWN = Known("prod", frozenset({"jo", "bo"}), frozenset({"ops"}), frozenset({"PVEVMUser", "viewer"}))
 ENTRIES = (
@@ -111,6 +125,80 @@ def test_roles_have_the_privileges_of_proxmox_and_ours_win() -> None:
     roles = proxmox_roles([cluster()], LeftOut())
     assert roles["viewer"] == {"proxmox": ["VM.Audit"]}
     assert roles["PVEVMUser"]["description"] == "as the Proxmox role PVEVMUser"
+
+
+ISSUER = "https://sso.example.org/realms/acme"
+LOGIN = ProxmoxOpenId(
+    "keycloak",
+    issuer_url=ISSUER,
+    client_id="pve",
+    client_key="x" * 20,
+    username_claim="username",
+    default=True,
+    comment="Company login",
+)
+NO_LOGIN = {
+    "another issuer": (replace(LOGIN, issuer_url="https://elsewhere"), "its realm keycloak asks https://els"),
+    "another client": (replace(LOGIN, client_id="old"), "the client old, which no policy names"),
+    "another claim": (replace(LOGIN, username_claim="email"), "names people by email"),
+    "accounts by themselves": (replace(LOGIN, autocreate=True), "makes accounts by itself"),
+    "of somebody": (replace(LOGIN, comment="x steward.owner=lab"), "belongs to lab"),
+    "none": (None, "there is no OpenID realm keycloak"),
+}
+
+
+def test_the_client_that_clusters_log_in_through() -> None:
+    clients: Entries = {"pve": {}}
+    add_login(clients, [replace(cluster(), login=LOGIN)], ISSUER, "prod", LeftOut())
+    assert clients == {"pve": {"proxmox": {"default": True, "comment": "Company login"}}}
+    other = replace(cluster("lyo1"), login=replace(LOGIN, default=False))
+    add_login(clients, [replace(cluster(), login=LOGIN), other], ISSUER, "prod", LeftOut())
+    assert clients == {"pve": {"proxmox": {"comment": "Company login"}}}
+
+
+@pytest.mark.parametrize("name", NO_LOGIN)
+def test_where_one_cluster_differs_no_client_is_named(name: str) -> None:
+    login, why = NO_LOGIN[name]
+    clients: Entries = {"pve": {}}
+    left_out = LeftOut()
+    worlds = [replace(cluster(), login=LOGIN), replace(cluster("lyo1"), login=login)]
+    add_login(clients, worlds, ISSUER, "prod", left_out)
+    assert clients == {"pve": {}}
+    assert [why in told for what, told in left_out.told["clients"] if what == "proxmox on lyo1"] == [True]
+
+
+def test_roles_that_differ_between_clusters_are_told() -> None:
+    other = cluster("lyo1")
+    roles = {**other.access.roles, "PVEVMUser": ProxmoxRole("PVEVMUser", ("VM.Audit",))}
+    left_out = LeftOut()
+    proxmox_roles([cluster(), replace(other, access=replace(other.access, roles=roles))], left_out)
+    assert [what for what, _ in left_out.told["roles"]] == [
+        "viewer of par1",
+        "PVEVMUser of lyo1",
+        "viewer of lyo1",
+    ]
+
+
+def test_a_pool_is_adopted_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("version: 1\nowner:   prod\n")
+    workspace = Workspace(tmp_path)
+    adopt(workspace, targets_of(["pools/gpu"]), None, [cluster()])
+    workspace.finished().write()
+    assert (
+        tmp_path / "pools.yaml"
+    ).read_text() == "pools:\n  gpu:\n    comment: for models\n    adopt: true\n"
+    assert (tmp_path / "policy.yaml").read_text() == "version: 1\nowner:   prod\n"
+    for name, why in {"theirs": "belongs to lab", "gpus": "there is no pools/gpus"}.items():
+        with pytest.raises(ControllerError, match=why):
+            adopt(workspace, targets_of([f"pools/{name}"]), None, [cluster()])
+
+
+def test_several_values_of_an_attribute_are_told() -> None:
+    both = KeycloakUser("jo", id="1", attributes=(("desk", ("4", "5")), ("theme", ("dark",))))
+    left_out = LeftOut()
+    said = user_entries(KeycloakWorld("acme", {}, users=(both,)), (), "prod", left_out)
+    assert said["jo"]["attributes"] == {"theme": "dark"}
+    assert left_out.told["users"] == [("jo.attributes.desk", "it has 2 values")]
 
 
 def test_the_folder_is_a_policy() -> None:

@@ -11,7 +11,7 @@ from lab.proxmox.errors import ApiError, wrong_parameters
 from lab.proxmox.formats import split_list
 from lab.proxmox.guest_options import OPTIONS, needed_for
 from lab.proxmox.methods import Call, Method
-from lab.proxmox.schema import Field, boolean, text
+from lab.proxmox.schema import Field, Schema, boolean, integer, text
 
 if TYPE_CHECKING:
     from lab.proxmox.environment import Guest
@@ -22,9 +22,12 @@ NODE = text("node")
 GUEST = {"node": NODE, "vmid": Field(kind="integer", format="vmid", minimum=100, maximum=999_999_999)}
 _MIB = 2**20
 _NUMBERS_IN_CONFIG = frozenset(
-    {"cores", "sockets", "vcpus", "balloon", "shares", "cpuunits", "template", "onboot", "protection", "numa"}
-    | {"kvm", "acpi", "tablet", "freeze", "autostart", "localtime"}
+    name for name, option in OPTIONS.items() if option.kind in {"boolean", "integer"}
 )
+_LATER: Schema = {
+    "background_delay": integer(minimum=1, maximum=30),
+    "import-working-storage": text("storageid", optional=True),
+}
 _PRESSURES = ("cpufull", "cpusome", "iofull", "iosome", "memoryfull", "memorysome")
 _CONFIG_PRIVILEGES = tuple(
     f"VM.Config.{area}"
@@ -72,9 +75,9 @@ def show_status(call: Call) -> object:
     status = _status(call, guest)
     status["qmpstatus"] = guest.state
     status["ha"] = {"managed": 1, "state": None} if managed else {"managed": 0}
-    if config.get("agent", "0").split(",")[0].removeprefix("enabled=") == "1":
+    if config.get("agent", "0").split(",")[0].removeprefix("enabled=").lower() in {"1", "on", "yes", "true"}:
         status["agent"] = 1
-    if config.get("vga", "").startswith("qxl"):
+    if re.match(r"(type=)?(qxl|virtio)", config.get("vga", "")):
         status["spice"] = 1
     return status
 
@@ -87,7 +90,7 @@ def _status(call: Call, guest: Guest) -> dict[str, object]:
         "vmid": guest.vmid,
         "name": config.get("name", f"VM{guest.vmid}"),
         "status": "running" if guest.is_running else "stopped",
-        "cpus": min(cores, int(config.get("vcpus", cores))),
+        "cpus": int(config.get("vcpus", cores)),
         "maxmem": memory,
         **dict.fromkeys(("cpu", "mem", "memhost", "disk", "maxdisk", "netin", "netout", "uptime"), 0),
     }
@@ -139,9 +142,15 @@ def update_config(call: Call) -> object:
         raise wrong_parameters({"skiplock": "Only root may use this option."})
     for name in ("force", "revert"):
         params.pop(name, None)
-    deleted = split_list(params.pop("delete", ""))
+    deleted = ["ide2" if option == "cdrom" else option for option in split_list(params.pop("delete", ""))]
     if not params and not deleted:
         raise ApiError("no options specified\n")
+    for option in deleted:
+        if option in params:
+            both = f"you can't use '-{option}' and -delete {option}' at the same time"
+            raise wrong_parameters({"delete": both})
+        if option not in OPTIONS:
+            raise wrong_parameters({"delete": f"unknown option '{option}'"})
     for option in (*params, *deleted):
         _require_right(call, option)
     guest, config = configured_guest(call)
@@ -155,7 +164,50 @@ def update_config(call: Call) -> object:
     return None
 
 
+def change_config(call: Call) -> object:
+    """The same in a task; what can be seen at once is refused at once."""
+    for name in _LATER:
+        call.params.pop(name, None)
+    update_config(call)
+    now = call.center.now()
+    return call.center.tasks.start(
+        "qmconfig",
+        node=call.params["node"],
+        identifier=call.params["vmid"],
+        who=call.who,
+        now=now,
+        ends_at=now,
+        outcome=list,
+    ).upid
+
+
+def show_index(call: Call) -> object:
+    """What can be asked of the state of a guest; upstream does not name `resume`."""
+    configured_guest(call)
+    actions = ("current", "start", "stop", "reset", "shutdown", "suspend", "reboot")
+    return [{"subdir": action} for action in actions]
+
+
+_CHANGE: Schema = {
+    **GUEST,
+    **OPTIONS,
+    "delete": text("configid", optional=True, listed=True),
+    "digest": text(optional=True, max_length=40),
+    "force": boolean(requires="delete"),
+    "skiplock": boolean(),
+}
+_MAY_CHANGE = OnPath("/vms/{vmid}", _CONFIG_PRIVILEGES, any_of=True)
+
 METHODS = (
+    Method("GET", "/nodes/{node}/qemu/{vmid}/status", show_index, GUEST, open_to="all", proxied=True),
+    Method(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/config",
+        change_config,
+        {**_CHANGE, **_LATER},
+        _MAY_CHANGE,
+        proxied=True,
+    ),
     Method(
         "GET",
         "/nodes/{node}/qemu",
@@ -184,15 +236,8 @@ METHODS = (
         "PUT",
         "/nodes/{node}/qemu/{vmid}/config",
         update_config,
-        {
-            **GUEST,
-            **OPTIONS,
-            "delete": text("configid", optional=True, listed=True),
-            "digest": text(optional=True, max_length=40),
-            "force": boolean(requires="delete"),
-            "skiplock": boolean(),
-        },
-        OnPath("/vms/{vmid}", _CONFIG_PRIVILEGES, any_of=True),
+        _CHANGE,
+        _MAY_CHANGE,
         proxied=True,
     ),
 )

@@ -179,6 +179,8 @@ def _json(raw: bytes) -> dict[str, Value]:
 def _plain(value: object) -> str:
     if isinstance(value, bool):
         return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -194,6 +194,33 @@ FAILING = [
     ),
     pytest.param(
         ROOT,
+        "PUT",
+        "/nodes/pve1/qemu/101/config",
+        {"delete": "colour"},
+        400,
+        {"delete": "unknown option 'colour'"},
+        id="no such option to delete",
+    ),
+    pytest.param(
+        ROOT,
+        "PUT",
+        "/nodes/pve1/qemu/101/config",
+        {"delete": "tags", "tags": "a"},
+        400,
+        {"delete": "you can't use '-tags' and -delete tags' at the same time"},
+        id="set and deleted",
+    ),
+    pytest.param(
+        ROOT,
+        "POST",
+        "/nodes/pve1/qemu/101/config",
+        {"name": "x", "digest": "0" * 40},
+        500,
+        "checksum mismatch (file change by other user?)\n",
+        id="digest, even of a task",
+    ),
+    pytest.param(
+        ROOT,
         "POST",
         "/access/roles",
         {"roleid": "NoAccess"},
@@ -368,6 +395,11 @@ def test_the_second_factor_of_a_realm_is_told(cluster):
     assert cluster.data("PUT", "/access/users/jo@pve/unlock-tfa") == 0
 
 
+def test_the_realm_of_the_system_tells_what_answers_for_it(cluster):
+    assert cluster.data("GET", "/access/domains/pam")["plugin"] == "PVE::Auth::PAM"
+    assert "plugin" not in cluster.data("GET", "/access/domains/pve")
+
+
 def test_no_console_ticket_is_a_right_one(cluster):
     values = {"authid": ROOT, "vncticket": "x", "path": "/vms/101", "privs": "VM.Console"}
     assert cluster.refusal("POST", "/access/vncticket", **values) == (401, "authentication failure\n")
@@ -394,3 +426,28 @@ def test_a_pool_reaches_its_members_but_not_what_is_below(cluster):
     assert "Pool.Audit" in held["/pool/team"]
     below = cluster.data("GET", "/access/permissions", "jo@pve", path="/pool/team/sub")
     assert "Pool.Audit" not in below["/pool/team/sub"]
+
+
+def test_a_configuration_can_be_changed_in_a_task(cluster):
+    upid = cluster.data(
+        "POST", "/nodes/pve1/qemu/101/config", cores="4", vga="type=virtio", agent="enabled=1"
+    )
+    assert ":qmconfig:101:" in upid
+    assert cluster.data("GET", "/nodes/pve1/qemu/101/config")["cores"] == 4
+    status = cluster.data("GET", "/nodes/pve1/qemu/101/status/current")
+    assert (status["cpus"], status["spice"], status["agent"]) == (4, 1, 1)
+
+
+def test_what_a_directory_fetches_by_default_is_kept_in_order_and_in_todays_words(cluster):
+    values = {"base_dn": "dc=x", "server1": "ldap.example", "user_attr": "uid"}
+    options = {"sync-defaults-options": "scope=users,purge=yes,enable-new=off"}
+    cluster.data("POST", "/access/domains", realm="dir", type="ldap", **values, **options)
+    kept = cluster.data("GET", "/access/domains/dir")["sync-defaults-options"]
+    assert kept == "enable-new=0,remove-vanished=acl,scope=users"
+
+
+def test_a_challenge_that_nobody_made_is_not_answered(cluster):
+    cluster.data("PUT", "/access/password", userid="jo@pve", password="correct-horse")
+    login = {"username": "jo@pve", "password": "correct-horse"}
+    assert cluster.ask("POST", "/access/ticket", **login).status == 200
+    assert cluster.refusal("POST", "/access/ticket", **login, **{"tfa-challenge": "x"})[0] == 401

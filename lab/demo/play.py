@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from lab.demo.policy_scenes import (
+    drift_and_repair,
+    for_a_while,
+    plan_and_apply,
+    proposal,
+    steward,
+    typo,
+)
 from lab.demo.stage import STARTED_WITHIN_SECONDS
 from lab.demo.surroundings import start_surroundings
 from lab.demo.thief import Thief
@@ -27,9 +34,11 @@ def act(stage: Stage, scenery: Scenery, *, real_keycloak: bool) -> None:
     """Play everything. Raises StepFailed at the first step that is not what it should be."""
     _data_centre(stage, scenery, real_keycloak=real_keycloak)
     _look(stage, scenery)
-    _typo(stage, scenery)
-    _plan_and_apply(stage, scenery)
-    _drift_and_repair(stage, scenery)
+    typo(stage, scenery)
+    plan_and_apply(stage, scenery)
+    proposal(stage, scenery)
+    for_a_while(stage, scenery)
+    drift_and_repair(stage, scenery)
     _agent(stage, scenery)
     _action(stage, scenery)
     _thief(stage, scenery)
@@ -88,137 +97,10 @@ def _look(stage: Stage, scenery: Scenery) -> None:
     )
 
 
-def _typo(stage: Stage, scenery: Scenery) -> None:
-    stage.scene("The policy is YAML in Git; a typo is caught at its line")
-    scenery.lay_policies()
-    people = scenery.policies / "prod" / "people.yaml"
-    right = people.read_text("utf-8")
-    people.write_text(right.replace("roles: [power-user]", "roles: [powr-user]", 1), encoding="utf-8")
-    line = right[: right.index("roles: [power-user]")].count("\n") + 1
-    stage.run(
-        "steward",
-        "validate",
-        scenery.policy,
-        expect=1,
-        proves="a role that nobody knows is refused where it stands",
-        says=[f"people.yaml:{line}:", "powr-user", "power-user"],
-    )
-    people.write_text(right, encoding="utf-8")
-    stage.run(
-        "steward",
-        "validate",
-        scenery.policy,
-        proves="the policy without the typo is accepted",
-    )
-
-
-def _steward(stage: Stage, scenery: Scenery, *command: str, **expected: Any) -> Any:
-    return stage.run("steward", *command, "-c", os.path.relpath(scenery.configuration), **expected)
-
-
-def _plan_and_apply(stage: Stage, scenery: Scenery) -> None:
-    stage.scene("Plan, apply, and nothing is left to do")
-    policy = scenery.policy
-    controller = os.path.relpath(scenery.configuration.parent)
-    stage.run(
-        "steward",
-        "init",
-        controller,
-        "--address",
-        scenery.controller_url,
-        "--instance",
-        "demo",
-        proves="a controller has keys, a CA and a store of its own",
-    )
-    _steward(
-        stage,
-        scenery,
-        "trust",
-        "init",
-        "--root-key",
-        str(scenery.folder / "root.pem"),
-        proves="hosts have a root to pin",
-    )
-    scenery.write_controller()
-    _steward(
-        stage, scenery, "plan", policy, expect=2, says=["digest"], shown=60, proves="a plan changes nothing"
-    )
-    planned = _steward(
-        stage, scenery, "plan", policy, "--output", "json", expect=2, shown=0, proves="the plan as JSON"
-    ).json()
-    stage.say("Apply exactly the plan that was reviewed, by its digest:")
-    digest = str(planned["digest"])
-    _steward(
-        stage,
-        scenery,
-        "apply",
-        policy,
-        "--digest",
-        digest,
-        "--yes",
-        says=["applied"],
-        shown=80,
-        proves="what was reviewed was applied",
-    )
-    _steward(stage, scenery, "plan", policy, says=["nothing to do"], proves="the second plan is empty")
-
-
-def _drift_and_repair(stage: Stage, scenery: Scenery) -> None:
-    stage.scene("Somebody changes a role by hand; it is reported, then repaired")
-    policy = scenery.policy
-    scenery.take_role_by_hand("bruno.keller", "maintainer")
-    stage.say("(in Keycloak's console, bruno.keller is made a maintainer)")
-    _steward(
-        stage,
-        scenery,
-        "drift",
-        policy,
-        expect=2,
-        says=["bruno.keller", "maintainer"],
-        proves="a change by hand is reported",
-    )
-    if scenery.has_git:
-        stage.say("The controller follows the Git repository from now on, and repairs what drifts:")
-        _serve(stage, scenery)
-        stage.until(lambda: _has_repaired(scenery), "the controller to repair the role")
-    else:
-        stage.say(
-            "git is not installed here, so the controller cannot follow a repository; apply repairs instead:"
-        )
-        _steward(stage, scenery, "apply", policy, "--yes", says=["applied"], proves="apply repairs the role")
-        _serve(stage, scenery)
-    _steward(
-        stage,
-        scenery,
-        "drift",
-        policy,
-        says=["no difference"],
-        proves="what was changed by hand was repaired",
-    )
-
-
-def _serve(stage: Stage, scenery: Scenery) -> None:
-    stage.start(
-        "controller",
-        "steward",
-        "serve",
-        "-c",
-        os.path.relpath(scenery.configuration),
-        ready=lambda: scenery.answers(f"{scenery.controller_url}/readyz", scenery.state / "ca.pem"),
-        proves="the controller is ready",
-    )
-
-
-def _has_repaired(scenery: Scenery) -> bool:
-    metrics = scenery.read(f"{scenery.controller_url}/metrics", ca_file=scenery.state / "ca.pem")
-    counted = [line for line in metrics.splitlines() if line.startswith("steward_reconcile_total")]
-    return any('"users"' in line and '"applied"' in line and not line.endswith(" 0.0") for line in counted)
-
-
 def _agent(stage: Stage, scenery: Scenery) -> None:
     stage.scene("An agent on this very machine: real metrics")
     scenery.write_agent()
-    token = _steward(
+    token = steward(
         stage,
         scenery,
         "host",
@@ -283,7 +165,7 @@ def _action(stage: Stage, scenery: Scenery) -> None:
     else:
         stage.say("restic is not installed here, so the action is a ping instead of a backup.")
         what = ("host.ping",)
-    shown = _steward(
+    shown = steward(
         stage,
         scenery,
         "action",
@@ -321,7 +203,7 @@ def _thief(stage: Stage, scenery: Scenery) -> None:
     (pem,) = (scenery.state / "keys").glob("signing*.pem")
     thief = Thief(pem.read_bytes())
     stage.say(f"The thief holds {pem.name}, key id {thief.keyid[:16]}…, and talks to the host directly.")
-    hosts = _steward(
+    hosts = steward(
         stage, scenery, "host", "list", "--output", "json", shown=0, proves="the host's id"
     ).json()
     host_id = hosts[0]["host_id"]
@@ -397,4 +279,4 @@ def _ulid() -> str:
 
 def _audit(stage: Stage, scenery: Scenery) -> None:
     stage.scene("Everything that was written is in one hash chain")
-    _steward(stage, scenery, "audit", "verify", says=["whole"], proves="the audit log verifies")
+    steward(stage, scenery, "audit", "verify", says=["whole"], proves="the audit log verifies")

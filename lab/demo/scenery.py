@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import ssl
 import subprocess
@@ -106,6 +107,10 @@ class Scenery:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message=The policy of Acme")
 
+    def lay_proposal(self) -> None:
+        """A copy of the policies in which somebody tries a change."""
+        shutil.copytree(self.policies, self.folder / "proposal", ignore=shutil.ignore_patterns(".git"))
+
     def git(self, *arguments: str) -> None:
         """Run git in the policy repository as a person of the demo. Raises StepFailed."""
         person = ("-c", "user.name=Demo", "-c", "user.email=demo@acme.example", "-c", "commit.gpgsign=false")
@@ -189,17 +194,34 @@ class Scenery:
             text: bytes = answer.read()
         return text.decode("utf-8")
 
-    def take_role_by_hand(self, username: str, role: str) -> None:
-        """What an administrator does in Keycloak's console when nobody looks: grant a role."""
-        keycloak = self.lab()["keycloak"]
-        base = f"{keycloak['url']}/admin/realms/{keycloak['realm']}"
-        (person,) = self._keycloak("GET", f"{base}/users?exact=true&username={username}")
-        granted = self._keycloak("GET", f"{base}/roles/{urllib.parse.quote(role)}")
-        self._keycloak("POST", f"{base}/users/{person['id']}/role-mappings/realm", [granted])
+    def take_role_by_hand(self, username: str, role: str, *, by: str) -> None:
+        """What an administrator of the realm does in Keycloak's console when nobody looks: grant a role."""
+        token = self._token_of(by)
+        base = self._realm_url()
+        (person,) = self._keycloak("GET", f"{base}/users?exact=true&username={username}", token)
+        granted = self._keycloak("GET", f"{base}/roles/{urllib.parse.quote(role)}", token)
+        self._keycloak("POST", f"{base}/users/{person['id']}/role-mappings/realm", token, [granted])
 
-    def _keycloak(self, method: str, url: str, body: object = None) -> Any:
+    def _realm_url(self) -> str:
+        keycloak = self.lab()["keycloak"]
+        return f"{keycloak['url']}/admin/realms/{keycloak['realm']}"
+
+    def _token_of(self, username: str) -> str:
+        """A token of somebody of the realm, who gets a password for it."""
+        keycloak = self.lab()["keycloak"]
+        admin = keycloak["admin"]
+        known = Path(admin["password_file"]).read_text("utf-8").strip()
+        root = self._log_in(admin["realm"], admin["username"], known)
+        password = secrets.token_urlsafe(24)
+        base = self._realm_url()
+        (person,) = self._keycloak("GET", f"{base}/users?exact=true&username={username}", root)
+        credential = {"type": "password", "value": password, "temporary": False}
+        self._keycloak("PUT", f"{base}/users/{person['id']}", root, {**person, "credentials": [credential]})
+        return self._log_in(keycloak["realm"], username, password)
+
+    def _keycloak(self, method: str, url: str, token: str, body: object = None) -> Any:
         request = urllib.request.Request(url, method=method)
-        request.add_header("Authorization", f"Bearer {self._admin_token()}")
+        request.add_header("Authorization", f"Bearer {token}")
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
@@ -207,20 +229,15 @@ class Scenery:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def _admin_token(self) -> str:
-        keycloak = self.lab()["keycloak"]
-        admin = keycloak["admin"]
-        password = Path(admin["password_file"]).read_text("utf-8").strip()
+    def _log_in(self, realm: str, username: str, password: str) -> str:
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",
-            "username": admin["username"],
+            "username": username,
             "password": password,
         }
-        request = urllib.request.Request(
-            f"{keycloak['url']}/realms/{admin['realm']}/protocol/openid-connect/token",
-            data=urllib.parse.urlencode(form).encode(),
-        )
+        url = f"{self.lab()['keycloak']['url']}/realms/{realm}/protocol/openid-connect/token"
+        request = urllib.request.Request(url, data=urllib.parse.urlencode(form).encode())
         with self._open(request, self._keycloak_ca()) as answer:
             token: str = json.load(answer)["access_token"]
         return token

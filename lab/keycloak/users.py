@@ -100,6 +100,7 @@ def update_user(call: Call) -> None:
     user.email_verified = body.get("emailVerified", user.email_verified)
     if "requiredActions" in body:
         user.required_actions = _known_actions(realm, body["requiredActions"])
+    _take_password(user, body)
     call.record("UPDATE", "USER", f"users/{user.id}", of=_without_secrets(call.body))
 
 
@@ -123,10 +124,14 @@ def filled(user: User, body: Json) -> User:
     """The user with names, flags and password of the body."""
     user.first_name, user.last_name = body.get("firstName"), body.get("lastName")
     user.enabled, user.email_verified = body.get("enabled", False), body.get("emailVerified", False)
+    _take_password(user, body)
+    return user
+
+
+def _take_password(user: User, body: Json) -> None:
     for credential in body.get("credentials", ()):
         if credential.get("type") == "password":
             user.password = str(credential.get("value", ""))
-    return user
 
 
 def known_groups(realm: Realm, paths: Iterable[str]) -> set[str]:

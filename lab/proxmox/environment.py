@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from lab.errors import SeedError
 
@@ -33,6 +34,7 @@ _BACKUP_FILE = re.compile(
     r"\.(?P<format>vma\.(?:gz|lzo|zst)|vma|tar\.(?:gz|lzo|zst)|tgz|tar)"
 )
 _BACKUP_SIZE_BYTES = 1234
+_OPTION = re.compile(r"([a-z][a-z_\-]*\d*):\s*(.+?)\s*")
 
 
 @dataclass
@@ -167,7 +169,7 @@ def _node(entry: str | Mapping[str, Any]) -> Node:
 
 def _guest(entry: Mapping[str, Any]) -> Guest:
     text = entry.get("config")
-    config = None if text is None else dict(line.split(": ", 1) for line in text.splitlines() if line)
+    config = None if text is None else _configuration(text)
     running = str(entry.get("running", "stopped"))
     # In the recordings the guest that QEMU cannot start is the one named `broken`.
     fails = bool(entry.get("fails_to_start", config is not None and config.get("name") == "broken"))
@@ -180,6 +182,23 @@ def _guest(entry: Mapping[str, Any]) -> Guest:
         fails_to_start=fails,
         hangs=running == "hung",
     )
+
+
+def _configuration(text: str) -> dict[str, str]:
+    """A guest's file: options of the guest itself, the description as comments before them.
+
+    Snapshots and what is pending stand in sections below, and are none of the lab's business.
+    """
+    config: dict[str, str] = {}
+    description: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("["):
+            break
+        if line.startswith("#"):
+            description.append(unquote(line[1:]))
+        elif (option := _OPTION.fullmatch(line)) is not None:
+            config[option[1]] = option[2]
+    return {**config, "description": "\n".join(description)} if description else config
 
 
 def _storage(entry: str | Mapping[str, Any]) -> Storage:

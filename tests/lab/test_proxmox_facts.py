@@ -339,55 +339,6 @@ def test_a_storage_of_a_pool_is_shown_on_the_node_that_answers(cluster):
     assert [(row["id"], row["node"]) for row in pool["members"]] == [("storage/pve1/far", "pve1")]
 
 
-def test_tasks_are_found_by_user_without_the_token_and_by_how_they_ended(cluster):
-    cluster.user("jo@pve", vms="PVEVMAdmin")
-    cluster.token("jo@pve", "ci", privsep=0)
-    cluster.data("POST", "/nodes/pve1/qemu/101/status/start", "jo@pve!ci")
-    cluster.data("POST", "/nodes/pve1/qemu/101/status/start")
-    cluster.data("POST", "/nodes/pve1/qemu/102/status/shutdown", timeout="60")
-
-    def found(**values: str) -> list[tuple[str, str]]:
-        rows = cluster.data("GET", "/nodes/pve1/tasks", **values)
-        return [(row["user"], row["status"]) for row in rows]
-
-    assert found(userfilter="JO@") == [("jo@pve", "OK")]
-    assert found(userfilter="ci") == []
-    assert found(statusfilter="ERROR") == [(ROOT, "VM 101 already running")]
-    assert found(errors="1", statusfilter="ok") == [(ROOT, "VM 101 already running")]
-    assert found(source="active") == [(ROOT, "RUNNING")]
-    assert found(source="active", statusfilter="ok") == []
-    assert found(limit="0") == []
-
-
-def test_a_task_that_nobody_has_looked_after_counts_as_running(cluster):
-    cluster.data("POST", "/nodes/pve1/qemu/101/status/start")
-    assert [row["status"] for row in cluster.data("GET", "/nodes/pve1/tasks", source="active")] == ["RUNNING"]
-    with_daemon = Cluster({**ENVIRONMENT, "live_statistics": True})
-    with_daemon.data("POST", "/nodes/pve1/qemu/101/status/start")
-    assert with_daemon.data("GET", "/nodes/pve1/tasks", source="active") == []
-
-
-def test_the_log_of_a_task_can_be_had_whole_and_of_none_says_so(cluster):
-    upid = cluster.data("POST", "/nodes/pve1/qemu/101/status/start")
-    assert cluster.data("GET", f"/nodes/pve1/tasks/{upid}/log", limit="0") == [{"n": 1, "t": "TASK OK"}]
-    assert cluster.data("GET", f"/nodes/pve1/tasks/{upid}/log", start="1") == []
-    none = "UPID:pve1:0000AAAA:0000BBBB:65000000:x:1:jo@pve:"
-    missing = [{"n": 1, "t": "unable to open file - No such file or directory"}]
-    assert cluster.data("GET", f"/nodes/pve1/tasks/{none}/log", "jo@pve") == missing
-    cluster.user("al@pve")
-    assert cluster.ask("GET", f"/nodes/pve1/tasks/{none}/log", "al@pve").status == 403
-
-
-def test_the_cluster_tells_of_its_tasks(cluster):
-    cluster.user("jo@pve", vms="PVEVMAdmin")
-    done = cluster.data("POST", "/nodes/pve1/qemu/101/status/start", "jo@pve")
-    running = cluster.data("POST", "/nodes/pve1/qemu/102/status/shutdown", timeout="60")
-    rows = {row["upid"]: row for row in cluster.data("GET", "/cluster/tasks")}
-    assert rows.keys() == {done, running}
-    assert (rows[done]["status"], "pid" in rows[done], "status" in rows[running]) == ("OK", False, False)
-    assert [row["upid"] for row in cluster.data("GET", "/cluster/tasks", "jo@pve")] == [done]
-
-
 def test_the_second_factor_of_a_realm_is_told(cluster):
     cluster.data("PUT", "/access/domains/pve", tfa="type=oath")
     assert cluster.data("GET", "/access/users/jo@pve/tfa") == {"realm": "oath"}
@@ -426,16 +377,6 @@ def test_a_pool_reaches_its_members_but_not_what_is_below(cluster):
     assert "Pool.Audit" in held["/pool/team"]
     below = cluster.data("GET", "/access/permissions", "jo@pve", path="/pool/team/sub")
     assert "Pool.Audit" not in below["/pool/team/sub"]
-
-
-def test_a_configuration_can_be_changed_in_a_task(cluster):
-    upid = cluster.data(
-        "POST", "/nodes/pve1/qemu/101/config", cores="4", vga="type=virtio", agent="enabled=1"
-    )
-    assert ":qmconfig:101:" in upid
-    assert cluster.data("GET", "/nodes/pve1/qemu/101/config")["cores"] == 4
-    status = cluster.data("GET", "/nodes/pve1/qemu/101/status/current")
-    assert (status["cpus"], status["spice"], status["agent"]) == (4, 1, 1)
 
 
 def test_what_a_directory_fetches_by_default_is_kept_in_order_and_in_todays_words(cluster):

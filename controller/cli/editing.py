@@ -88,7 +88,7 @@ def _one(path: Path, told: _Told, *, writes: bool, shows: bool, sort: bool) -> N
     if shows:
         typer.echo(difference(data.decode("utf-8"), text, str(path)), nl=False)
     elif writes:
-        replace(path, text, data)
+        replace(path, text, data, str(path))
         typer.echo(f"formatted {path}")
     else:
         typer.echo(f"not in form: {path}")

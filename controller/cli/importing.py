@@ -131,9 +131,10 @@ def _tell_links(done: int, people: int) -> None:
 
 
 def _write(folder: Path, made: Imported) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    from controller.editing.files import replace
+
     for name, text in made.files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        replace(folder / name, text, None, str(folder / name))
         typer.echo(str(folder / name))
     for line in made.left_out[:_MOST]:
         typer.echo(f"left out: {line}", err=True)

@@ -65,6 +65,10 @@ def set_(
     with without_garbage_collection():
         workspace = Workspace(folder)
         people = chosen_people(workspace.policy, names, where or [])
+        if not people:
+            among = " of them" if names else ""
+            typer.echo(f"nobody{among} has {' and '.join(where or [])}: nothing to change")
+            return
         change_people(workspace, dict.fromkeys(people, parsed))
         count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
         finish(workspace, diff=diff, yes=yes, what=count)

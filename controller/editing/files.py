@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError
 from controller.policy.document import MAX_FILE_BYTES
+from controller.policy.folder import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +21,9 @@ _NEW_FILE_MODE = 0o644
 
 
 def policy_files(paths: Sequence[Path]) -> list[Path]:
-    """The files that `paths` name, and the *.yaml below the folders among them; hidden ones are passed over.
+    """The files that `paths` name, and the *.yaml below the folders among them.
 
+    Hidden ones are passed over, and links that lead out of the repository, as no policy has them.
     Raises ControllerError for what is not there, and where there is no file at all.
     """
     found: dict[Path, None] = {}
@@ -38,13 +40,14 @@ def policy_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
+    top = repository(folder)
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (
-            Path(parent) / name
-            for name in sorted(names)
-            if name.endswith(".yaml") and not name.startswith(".")
-        )
+        for name in sorted(names):
+            path = Path(parent) / name
+            is_policy = name.endswith(".yaml") and not name.startswith(".")
+            if is_policy and path.resolve().is_relative_to(top):
+                yield path
 
 
 def content(path: Path) -> bytes:
@@ -58,24 +61,28 @@ def content(path: Path) -> bytes:
         raise ControllerError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def require_as_read(path: Path, read: bytes | None) -> None:
-    """Raise ControllerError where the file is no longer what was read (None: it was not there)."""
+def require_as_read(path: Path, read: bytes | None, shown: str) -> None:
+    """Raise ControllerError where the file is no longer what was read (None: it was not there).
+
+    Messages call it `shown`.
+    """
     now = content(path) if path.exists() else None
     if now != read:
         raise ControllerError(
-            f"{path} was changed by somebody else meanwhile; it was left as it is", hint="do this again"
+            f"{shown} was changed by somebody else meanwhile; it was left as it is", hint="do this again"
         )
 
 
-def replace(path: Path, text: str, read: bytes | None) -> None:
+def replace(path: Path, text: str, read: bytes | None, shown: str) -> None:
     """Put `text` in the place of what was `read`, or make the file: at once, with the mode that it had.
 
-    A link stays one: the file that it leads to is replaced. Raises ControllerError; then nothing changed.
+    A link stays one: the file that it leads to is replaced. Raises ControllerError, which calls the file
+    `shown`; then nothing changed.
     """
-    require_as_read(path, read)
+    require_as_read(path, read, shown)
     target = path.resolve()
     if target.exists() and not os.access(target, os.W_OK):
-        raise ControllerError(f"{path} cannot be written: it is read-only for us")
+        raise ControllerError(f"{shown} cannot be written: it is read-only for us")
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else _NEW_FILE_MODE
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,4 +98,4 @@ def replace(path: Path, text: str, read: bytes | None) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise ControllerError(f"{path} cannot be written: {error.strerror}") from error
+        raise ControllerError(f"{shown} cannot be written: {error.strerror}") from error

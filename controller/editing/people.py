@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from controller.errors import ControllerError
 from controller.policy.language import accepts, fields_at, is_list, is_named_map
@@ -122,7 +122,12 @@ def _with_role(policy: Policy, role: str) -> Callable[[str], bool]:
 
 
 def _with(field: str) -> Callable[[Policy, str], Callable[[str], bool]]:
+    values = get_args(User.model_fields[field].annotation)
+
     def condition(policy: Policy, pattern: str) -> Callable[[str], bool]:
+        if values and not any(fnmatchcase(one, pattern) for one in values):
+            known = ", ".join(values)
+            raise ControllerError(f"{field} is never {quoted(pattern)}", hint=f"it is one of {known}")
         return lambda name: fnmatchcase(str(getattr(policy.users[name], field)), pattern)
 
     return condition

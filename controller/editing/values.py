@@ -52,7 +52,10 @@ def put(owner: Entry, at: Sequence[str], path: Sequence[str], value: Value) -> N
     Maps on the way are made where there are none.
     """
     for depth, name in enumerate(path):
+        is_flow = isinstance(owner.value, Collection) and owner.value.is_flow
         owner = field(owner, (*at, *path[:depth]), name)
+        if is_flow and depth + 1 < len(path) and not isinstance(owner.value, Collection):
+            owner.value = Collection(is_map=True, is_flow=True)  # in brackets as what it stands in
     if isinstance(value, tuple) and isinstance(owner.value, Collection) and not owner.value.is_map:
         _put_items(owner.value, value)
     else:

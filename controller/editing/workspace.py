@@ -52,9 +52,9 @@ class Edits:
         Raises ControllerError; before anything is written where a file is not as it was read.
         """
         for file, (before, _) in self.texts.items():
-            require_as_read(self.top / file, before)
+            require_as_read(self.top / file, before, self.prefix + file)
         for file, (before, after) in self.texts.items():
-            replace(self.top / file, after, before)
+            replace(self.top / file, after, before, self.prefix + file)
         return [self.prefix + file for file in self.texts]
 
 

@@ -66,6 +66,12 @@ CASES = {
         "required",
         "users:\n      jo: {email: x, mfa: required}  # c\n      bo:  {}\n",
     ),
+    "a map in a person on one line": (
+        "users:\n  jo: {email: x}\n",
+        ("users", "jo", "attributes", "desk"),
+        "a",
+        "users:\n  jo: {email: x, attributes: {desk: a}}\n",
+    ),
     "a person of whom nothing was said": (
         "users:\n  jo: # c\n  bo:  {}\n",
         ("users", "jo", "mfa"),

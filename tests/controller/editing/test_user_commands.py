@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.cli.main import main
+from controller.editing.unasked import ALL, unasked
+from controller.editing.workspace import Workspace
+from controller.errors import ControllerError
 from controller.policy.folder import load
 from controller.policy.teams import members
 
@@ -154,6 +157,7 @@ REFUSED = {
     ("jo", "email+=x", "prod", "-y"): (1, "email holds one value"),
     ("jo", "team+=", "prod", "-y"): (1, "nothing to add or take"),
     ("jo", "attributes=x", "prod", "-y"): (1, "attributes.NAME=VALUE"),
+    ("--where", "state=disabld", "mfa=required", "prod", "-y"): (1, 'state is never "disabld"'),
     ("--where", "teams=lab", "mfa=required", "prod", "-y"): (1, "is no condition"),
     ("jo", "mfa=required", "bo", "role+=viewer", "prod", "-y"): (1, "the order is: names"),
     ("jo", "prod", "-y"): (64, "say what is to change"),
@@ -171,12 +175,49 @@ def test_refused(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_nobody(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert steward("user", "set", "--where", "name=x*", "mfa=required", "prod", "-y") == 0
+    assert "nobody has name=x*" in capsys.readouterr().out
+    assert (folder / "people.yaml").read_text() == PEOPLE
+
+
 def test_a_difference_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert steward("user", "set", "jo", "mfa=required", "prod", "--diff") == 0
     shown = capsys.readouterr().out
     assert "--- a/prod/people.yaml\n+++ b/prod/people.yaml\n" in shown
     assert "+  jo: {email: jo@example.org, roles: [viewer], mfa: required}  # the first" in shown
     assert (folder / "people.yaml").read_text() == PEOPLE
+
+
+def test_a_file_that_somebody_changed_meanwhile_is_left_alone(folder: Path) -> None:
+    workspace = Workspace(folder)
+    for name in ("jo", "cy"):
+        workspace.set("users", name, ("mfa",), "required")
+    edits = workspace.finished()
+    (folder / "more.yaml").write_text(MORE + "# theirs\n")
+    with pytest.raises(ControllerError, match="was changed by somebody else"):
+        edits.write()
+    assert (folder / "people.yaml").read_text() == PEOPLE
+    assert (folder / "more.yaml").read_text() == MORE + "# theirs\n"
+
+
+def test_what_nobody_asked_for_is_never_written(folder: Path) -> None:
+    """The last line of defence: an edit that says more than its caller declared."""
+    policy = load(folder)
+    jo = policy.users["jo"].model_copy(update={"roles": (), "email": ""})
+    after = policy.model_copy(update={"users": {**policy.users, "jo": jo}})
+    assert list(unasked(policy, after, {("users", "jo"): {"roles", "email"}})) == []
+    assert list(unasked(policy, after, {("users", "jo"): {"roles"}})) == ["users/jo"]
+    assert list(unasked(policy, after, {("users", "bo"): {ALL}})) == ["users/jo"]
+
+
+def test_links_out_of_the_repository_are_not_formatted(folder: Path) -> None:
+    (folder.parent / ".git").mkdir()
+    outside = folder.parent.parent / f"{folder.parent.name}-outside.yaml"
+    outside.write_text("users:   {}\n")
+    (folder / "link.yaml").symlink_to(outside)
+    assert steward("fmt", "prod") == 0
+    assert outside.read_text() == "users:   {}\n"
 
 
 def test_a_file_keeps_its_mode_and_a_link_stays_one(folder: Path) -> None:

@@ -139,7 +139,7 @@ class Controller:
 
         store = self.store() if self._has_store() else None
         given, now = limits_of(policy.limits, POLICY), int(self._clock())
-        return remember(store, floor=self.floor(), given=given, now=now, in_hand=in_hand)
+        return remember(store, owner=policy.owner, floor=self.floor(), given=given, now=now, in_hand=in_hand)
 
     def floor(self) -> Limits:
         """The brakes that no policy loosens."""

@@ -41,6 +41,11 @@ class RunRecord(Protocol):
         ...
 
     @property
+    def owner(self) -> str:
+        """The mark of the policy, "" where it was not kept."""
+        ...
+
+    @property
     def result(self) -> str | None:
         """done, partial, failed or refused; None while it runs or where it was killed."""
         ...
@@ -49,8 +54,9 @@ class RunRecord(Protocol):
 class OutcomeRecord(Protocol):
     """The outcomes of the store."""
 
-    def owned_names(self, system: str, section: str) -> frozenset[str]:
-        """The keys that an outcome of ours created, adopted or altered, and none deleted since."""
+    def owned_names(self, system: str, section: str) -> Mapping[str, frozenset[str]]:
+        """The keys that an outcome of ours created, adopted or altered, and none deleted since, with the
+        owners whose policies did so."""
         ...
 
 
@@ -83,13 +89,17 @@ class StoreRecord(PowerStore, Protocol):
 
 @dataclass(frozen=True)
 class _Record:
+    """What the store says, as the policy of `owner` reads it."""
+
     store: StoreRecord
-    owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    owner: str
+    owned: dict[tuple[str, str], Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     def passes(self, limit: int) -> Iterator[Mapping[str, Any]]:
-        """The stored passes that say what their policy was, newest first; refused ones applied nothing."""
+        """The owner's stored passes that say what their policy was, newest first; refused ones applied
+        nothing."""
         for run in self.store.runs.latest(limit):
-            if run.result != "refused" and run.plan:
+            if run.owner in (self.owner, "") and run.result != "refused" and run.plan:
                 read = json.loads(run.plan)
                 if "named" in read:
                     yield read
@@ -97,11 +107,16 @@ class _Record:
     @cached_property
     def named(self) -> frozenset[str]:
         """What policies named, and what plans were about to make: sets name no guest themselves."""
-        found: set[str] = set()
-        for one in self.passes(_LATEST):
-            found.update(f"{place}/{key}" for place, keys in one["named"].items() for key in keys)
-            found.update("/".join((each["system"], each["section"], each["key"])) for each in one["changes"])
-        return frozenset(found)
+        return frozenset(name for one in self.passes(_LATEST) for name in _names(one))
+
+    @cached_property
+    def others(self) -> Mapping[str, str]:
+        """What the newest pass of each other owner named, with that owner."""
+        newest: dict[str, Any] = {}
+        for run in self.store.runs.latest(_LATEST):
+            if run.owner not in (self.owner, "") and run.result != "refused" and run.plan:
+                newest.setdefault(run.owner, run.plan)
+        return {name: owner for owner, plan in newest.items() for name in _names(json.loads(plan))}
 
     def limits(self) -> Limits:
         """Those of the newest pass; plans are large, so that few are read unless these say nothing."""
@@ -112,9 +127,17 @@ class _Record:
         return Limits()
 
     def knows(self, system: str, section: str, key: str) -> bool:
-        return key in self._owned(system, section) or f"{system}/{section}/{key}" in self.named
+        owners = self._owned(system, section).get(key, frozenset())
+        return not owners.isdisjoint((self.owner, "")) or f"{system}/{section}/{key}" in self.named
 
-    def _owned(self, system: str, section: str) -> frozenset[str]:
+    def whose(self, system: str, section: str, key: str) -> str:
+        """The other owner who has the object too, or has it alone; "" where none does."""
+        other = self.others.get(f"{system}/{section}/{key}", "")
+        if other or self.knows(system, section, key):
+            return other
+        return min(self._owned(system, section).get(key, frozenset()), default="")
+
+    def _owned(self, system: str, section: str) -> Mapping[str, frozenset[str]]:
         """Read once a pass: a plan may prune thousands."""
         place = (system, section)
         if place not in self.owned:
@@ -122,25 +145,33 @@ class _Record:
         return self.owned[place]
 
 
+def _names(stored: Mapping[str, Any]) -> Iterator[str]:
+    for place, keys in stored.get("named", {}).items():
+        yield from (f"{place}/{key}" for key in keys)
+    yield from ("/".join((one["system"], one["section"], one["key"])) for one in stored["changes"])
+
+
 def remember(
     store: StoreRecord | None,
     *,
+    owner: str,
     floor: Limits,
     given: Limits,
     now: int,
     in_hand: Mapping[tuple[str, str], InHand] = MappingProxyType({}),
 ) -> Memory:
-    """The memory of a pass at `now` (seconds since the epoch):
+    """The memory of a pass at `now` (seconds since the epoch) over the policy of `owner`:
 
     `floor` from controller.yaml, `given` by the new policy, the rest from the store. `in_hand` is what of
     power is being carried out beside the passes.
     """
     if store is None:
         return Memory(strictest([floor, given]), lambda _system, _section, _key: False)
-    record = _Record(store)
+    record = _Record(store, owner)
     limits = strictest([floor, given, record.limits()])
     overrides = overrides_of(store.overrides.in_force(now), limits.protected)
-    return Memory(limits, record.knows, overrides=overrides, power=power_memory(store, now, in_hand))
+    power = power_memory(store, now, in_hand)
+    return Memory(limits, record.knows, record.whose, overrides=overrides, power=power)
 
 
 def remembered(plan: Plan, named: Mapping[str, Sequence[str]], given: Limits) -> str:

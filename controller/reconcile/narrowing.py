@@ -23,19 +23,28 @@ __all__ = ["known_prunes", "only_reported", "without_ignored"]
 
 
 def known_prunes(
-    prunes: Iterable[Change], known: Callable[[str, str, str], bool]
+    prunes: Iterable[Change],
+    known: Callable[[str, str, str], bool],
+    whose: Callable[[str, str, str], str],
 ) -> tuple[list[Change], list[Report]]:
-    """The prunes of objects that our record knows; of the others, a report that wakes somebody."""
+    """The prunes of objects that our record knows; what nobody's knows is reported and wakes somebody.
+
+    Several owners may share a Proxmox, whose roles and entries tell no owner: what another one has is not
+    pruned, and not told either unless we have it too.
+    """
     made: list[Change] = []
     reported: list[Report] = []
     for change in prunes:
-        if known(change.system, change.section, change.key):
+        place = (change.system, change.section, change.key)
+        is_known, other = known(*place), whose(*place)
+        if is_known and not other:
             made.append(change)
-        else:
+        elif is_known:
+            text = f"no longer in the policy, and left to {other}, whose policy has it too"
+            reported.append(Report(*place, text, title=change.title))
+        elif not other:
             text = "foreign mark: carries our mark, but neither our record nor an earlier commit knows it"
-            reported.append(
-                Report(change.system, change.section, change.key, text, pages=True, title=change.title)
-            )
+            reported.append(Report(*place, text, pages=True, title=change.title))
     return made, reported
 
 

@@ -88,6 +88,7 @@ class _Runs(Protocol):
         digest: str = "",
         term: int = 0,
         plan: str = "",
+        owner: str = "",
     ) -> Any: ...
     def finish(self, run: Any, *, result: str, detail: str = "") -> None: ...
 
@@ -173,6 +174,7 @@ def apply_pass(
         digest=planned.plan.digest,
         term=act.term,
         plan=kept,
+        owner=planned.policy.owner,
     )
 
     def note(ended: Sequence[Outcome]) -> None:

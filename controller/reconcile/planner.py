@@ -76,12 +76,14 @@ class Memory:
     """What we remember of earlier passes.
 
     `known` tells whether our own record or an earlier commit knows an object (system, section, key): the
-    second half of what prune needs. `limits` are the effective brakes, the last applied commit's among
+    second half of what prune needs. `whose` names the other owner who has it by the same store, "" where none
+    does: what both have, neither prunes. `limits` are the effective brakes, the last applied commit's among
     them; `overrides` those in force at the instant of the pass; `power` what was done about machines' power.
     """
 
     limits: Strictest
     known: Callable[[str, str, str], bool]
+    whose: Callable[[str, str, str], str] = lambda _system, _section, _key: ""
     overrides: Overrides = field(default_factory=Overrides)
     power: PowerMemory = field(default_factory=PowerMemory)
 
@@ -193,7 +195,7 @@ def refusals(plan: Plan, sights: Mapping[str, Sight], limits: Strictest) -> tupl
 def _narrowed(
     resource: Resource, found: Difference, policy: Policy, memory: Memory
 ) -> tuple[list[Change], list[Report]]:
-    pruned, foreign = known_prunes(found.prunes, memory.known)
+    pruned, foreign = known_prunes(found.prunes, memory.known, memory.whose)
     changes = without_ignored([*found.changes, *pruned], policy)
     reported = [*found.reported, *foreign]
     if _is_reported(resource, policy):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "Database", "StoreError"]
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 _BUSY_SECONDS = 10
 
 

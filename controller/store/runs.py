@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,7 +52,8 @@ class Run:
 
     `term` that of the lease it writes under, 0 where it writes nothing.
 
-    `result` is done, partial, failed or refused once finished; `plan` is the plan as JSON.
+    `result` is done, partial, failed or refused once finished; `plan` is the plan as JSON, `owner` its
+    policy's mark.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Run:
     finished_at: int | None = None
     result: str | None = None
     detail: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,10 @@ class Runs:
         digest: str = "",
         term: int = 0,
         plan: str = "",
+        owner: str = "",
     ) -> Run:
         """Store that a pass begins; raises LeaseLost where `term` is not the newest."""
-        run = Run(run_id, kind, actor, commit, digest, term, plan, self._clock())
+        run = Run(run_id, kind, actor, commit, digest, term, plan, self._clock(), owner=owner)
         with self._database.write() as connection:
             fence(connection, term)
             connection.execute(insert(runs).values(**vars(run)))
@@ -168,19 +172,29 @@ class Outcomes:
         """The outcomes of one run, in the order in which they ended."""
         return self._select(outcomes.c.run_id == run_id)
 
-    def owned_names(self, system: str, section: str) -> frozenset[str]:
+    def owned_names(self, system: str, section: str) -> dict[str, frozenset[str]]:
         """The keys of `section` that a stored outcome of ours created or adopted, and none deleted since.
+
+        Each with the owners whose policies did so.
 
         A creation whose answer never came (`unknown`) counts: the object carries our mark only if it was
         made by us. An update counts too, because only what is owned or being adopted is ever updated.
         """
-        owned: set[str] = set()
-        for row in self._select(outcomes.c.system == system, outcomes.c.section == section):
-            if row.operation == "delete" and row.result == "applied":
-                owned.discard(row.key)
-            elif row.operation != "delete" and row.result in ("applied", "unknown"):
-                owned.add(row.key)
-        return frozenset(owned)
+        owned: defaultdict[str, set[str]] = defaultdict(set)
+        columns = (outcomes.c.key, outcomes.c.operation, outcomes.c.result, runs.c.owner)
+        query = (
+            select(*columns)
+            .join(runs, runs.c.id == outcomes.c.run_id)
+            .where(outcomes.c.system == system, outcomes.c.section == section)
+            .order_by(outcomes.c.id)
+        )
+        with self._database.read() as connection:
+            for key, operation, result, owner in connection.execute(query):
+                if operation == "delete" and result == "applied":
+                    owned.pop(key, None)
+                elif operation != "delete" and result in ("applied", "unknown"):
+                    owned[key].add(owner)
+        return {key: frozenset(owners) for key, owners in owned.items()}
 
     def _select(self, *conditions: object) -> list[StoredOutcome]:
         columns = [outcomes.c[name] for name in StoredOutcome.__dataclass_fields__]

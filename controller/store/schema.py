@@ -48,6 +48,7 @@ runs = Table(
     Column("finished_at", Integer),
     Column("result", String(32)),
     Column("detail", Text, nullable=False),
+    Column("owner", String(63), nullable=False, server_default=""),
 )
 
 outcomes = Table(

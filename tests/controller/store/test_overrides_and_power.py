@@ -163,6 +163,7 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):
     with sqlite3.connect(path) as raw:
         for table in ("overrides", "power_slots", "power_idle"):
             raw.execute(f"DROP TABLE {table}")
+        raw.execute("ALTER TABLE runs DROP COLUMN owner")
         raw.execute("UPDATE alembic_version SET version_num = '0001'")
     raw.close()
     upgraded = Store.open(f"sqlite:///{path}")

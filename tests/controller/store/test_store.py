@@ -184,7 +184,7 @@ def test_what_is_ours_by_our_own_record(store, ended, owned):
     for operation, result in ended:
         store.outcomes.record(run, Outcome(Change("jo", operation), result))
     assert ("jo" in store.outcomes.owned_names("keycloak", "users")) is owned
-    assert store.outcomes.owned_names("par1", "users") == frozenset()
+    assert store.outcomes.owned_names("par1", "users") == {}
 
 
 def test_outcomes_and_their_audit_entries_are_one_transaction(store):

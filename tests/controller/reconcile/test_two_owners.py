@@ -24,7 +24,8 @@ ROLES = "viewer: {proxmox: [VM.Audit]}, operator: {proxmox: [VM.Audit, VM.PowerM
 
 
 def policy(owner: str, roles: str, machines: str = "") -> Policy:
-    text = f"version: 1\nowner: {owner}\nroles: {{{roles}}}\nusers: {{{owner}-jo: {{}}}}\nmachines: {{{machines}}}\n"
+    people = f"users: {{{owner}-jo: {{}}}}\nmachines: {{{machines}}}\n"
+    text = f"version: 1\nowner: {owner}\nroles: {{{roles}}}\n{people}"
     return parse({"policy.yaml": text.encode()}, "")
 
 

@@ -186,7 +186,7 @@ def drift_and_repair(stage: Stage, scenery: Scenery) -> None:
         "drift",
         policy,
         expect=2,
-        says=["bruno.keller", "maintainer", "changed by carol.weber"],
+        says=["bruno.keller", "maintainer", "changed by", "carol.weber"],
         shown=6,
         proves="a change by hand is reported, with who made it and when",
     )

@@ -14,7 +14,7 @@ from controller.errors import Conflict, NotThere
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
 from controller.plan.plan import Report
 from controller.resources.ownership import Rules, compare
-from controller.resources.proxmox_holds import held_groups
+from controller.resources.proxmox_holds import held_groups, require_own
 from controller.resources.proxmox_marks import marked, owner_of, text_of
 from controller.resources.proxmox_people import GROUP_PREFIX, members_here
 from controller.resources.proxmox_sight import require_users
@@ -106,6 +106,8 @@ def _write(client: ProxmoxWriter, change: Change) -> Outcome:
     if freeze(_normal(seen).fields()) != change.before:
         raise Conflict(f"the group {name} is not what the plan has seen")
     if change.after is None:
+        others = [one for one in client.entries() if one.kind == "group" and one.holder == name]
+        require_own(others, f"the group {name}")
         client.delete_group(name)
     else:
         client.update_group(name, comment=_comment(change.after))

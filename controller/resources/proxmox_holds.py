@@ -1,23 +1,23 @@
-"""What others have in the groups of our teams: deleting such a group would take it from them."""
+"""What others have in the groups of our teams, or on our pools: deleting either would take it from them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.errors import ControllerError
+from controller.errors import Conflict, ControllerError
 from controller.resources.proxmox_marks import owner_of
 from controller.resources.proxmox_people import GROUP_PREFIX
 from controller.resources.proxmox_roles import PREFIX
 from controller.resources.proxmox_sight import require_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from controller.proxmox_values import ProxmoxGroup, ProxmoxUser
+    from controller.proxmox_values import ProxmoxEntry, ProxmoxGroup, ProxmoxUser
     from controller.resources.proxmox_ports import ProxmoxReader
     from controller.resources.resource import Context
 
-__all__ = ["held_groups"]
+__all__ = ["held_groups", "require_own"]
 
 
 def held_groups(client: ProxmoxReader, context: Context) -> dict[str, str]:
@@ -30,6 +30,13 @@ def held_groups(client: ProxmoxReader, context: Context) -> dict[str, str]:
         if name.startswith(GROUP_PREFIX) and why:
             held[name.removeprefix(GROUP_PREFIX)] = why
     return held
+
+
+def require_own(entries: Iterable[ProxmoxEntry], what: str) -> None:
+    """Raise Conflict where one of the entries that would go with `what` is not ours."""
+    for entry in entries:
+        if not entry.role.startswith(PREFIX):
+            raise Conflict(f"{what} is not deleted: since the plan, an entry of {entry.role} goes with it")
 
 
 def _given(client: ProxmoxReader, context: Context) -> tuple[str, Mapping[str, str]]:

@@ -15,6 +15,7 @@ from controller.plan.plan import Gap, Report
 from controller.proxmox_values import ProxmoxPool
 from controller.resources.ownership import Rules, compare
 from controller.resources.proxmox_clusters import entries_here
+from controller.resources.proxmox_holds import require_own
 from controller.resources.proxmox_marks import marked, owner_of, text_of
 from controller.resources.proxmox_roles import PREFIX
 from controller.resources.proxmox_sight import require_guests, require_pools
@@ -133,6 +134,8 @@ def _write(client: ProxmoxWriter, change: Change) -> Outcome:
     if freeze(_normal(seen, []).fields()) != change.before:
         raise Conflict(f"the pool {change.key} is not what the plan has seen")
     if change.after is None:
+        others = [one for one in client.entries() if one.path == f"/pool/{change.key}"]
+        require_own(others, f"the pool {change.key}")
         client.delete_pool(change.key)
     else:
         client.update_pool(_pool(change.key, change.after))

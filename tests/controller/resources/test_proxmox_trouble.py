@@ -110,3 +110,28 @@ def test_guests_that_a_pool_hides_from_us_lose_nothing(world):
     assert "machines.assigned" in {gap.section for gap in plan.unobserved}
     world.carry_out(plan)
     assert accounts.acl == before
+
+
+GIVEN_SINCE = [("/pool/gpu", "user", "dee@sso", "pools/gpu"), ("/vms/101", "group", "steward-ml", "teams/ml")]
+
+
+@pytest.mark.parametrize(("path", "kind", "holder", "key"), GIVEN_SINCE)
+def test_what_others_are_given_after_the_plan_is_no_more_taken(world, path, kind, holder, key):
+    world.apply()
+    plan = world.plan(BARE)
+    assert f"delete {key}" in keys(plan)
+    foreign = entry(world, path, kind, holder, "PVEPoolUser")
+    outcomes = {one.change.identity: one for one in world.carry_out(plan)}
+    refused = outcomes[f"proxmox:par1/{key}"]
+    assert (refused.result, "is not deleted" in refused.reason) == (Result.CONFLICT, True)
+    assert foreign in world.lab.center.accounts.acl
+
+
+def test_the_second_pass_after_trouble_takes_what_nobody_uses_any_more(world):
+    world.apply()
+    foreign = entry(world, "/pool/gpu", "user", "dee@sso", "PVEPoolUser")
+    converge(world, BARE)
+    assert "gpu" in world.lab.center.accounts.pools
+    del world.lab.center.accounts.acl[foreign]
+    assert converge(world, BARE, passes=1) == []
+    assert "gpu" not in world.lab.center.accounts.pools

@@ -89,7 +89,8 @@ class KeycloakUser:
 
     `roles` are the realm roles mapped to the user directly, `groups` the paths of its groups, `links` whom
     identity providers (by alias) know the user as. They are filled in for creation; what a client reads
-    leaves them empty, because members are listed by role and group (`KeycloakReader.members`).
+    leaves them empty, because members are listed by role and group (`KeycloakReader.members`). `federated`
+    says that the account is kept elsewhere (LDAP), where a write to it may go.
     """
 
     username: str
@@ -106,6 +107,7 @@ class KeycloakUser:
     roles: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     links: tuple[tuple[str, KeycloakLink], ...] = ()
+    federated: bool = False
 
     @property
     def owner(self) -> str:

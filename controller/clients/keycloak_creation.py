@@ -23,7 +23,7 @@ from controller.keycloak_values import CreatedUsers
 from controller.secret_sources import no_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from controller.clients.keycloak_connection import KeycloakAccess
     from controller.keycloak_values import KeycloakUser
@@ -58,7 +58,7 @@ class PeopleCreator(AccountWriter, GroupReader):
         for a user that could not be created: `failed` says `Conflict` (name or e-mail in use, also twice in
         `users`), `NotThere` (a role, a group), `OutcomeUnknown` (observe again) or what else the server said.
         """
-        paths = self._known_groups() if any(user.groups for user in users) else {}
+        paths = self._known_groups() if any(user.groups for user in users) else frozenset()
         sound, failed = _sorted_out(users, self._known_roles(), paths)
         total = CreatedUsers({}, failed)
         if failed and on_batch is not None:
@@ -79,9 +79,8 @@ class PeopleCreator(AccountWriter, GroupReader):
             found.extend(page)
         return frozenset(role.name for role in found)
 
-    def _known_groups(self) -> Counter[str]:
-        """How many groups have each path: a move can bring two to the same, and an import takes any."""
-        return Counter(group.path for group in self.groups_while_writing())
+    def _known_groups(self) -> frozenset[str]:
+        return frozenset(group.path for group in self.groups_while_writing())
 
     def _created(self, users: Sequence[KeycloakUser]) -> Iterator[CreatedUsers]:
         """The users batch by batch; those of refused batches again, without the ones that are in the way."""
@@ -146,7 +145,7 @@ class PeopleCreator(AccountWriter, GroupReader):
 
 
 def _sorted_out(
-    users: Sequence[KeycloakUser], known_roles: Collection[str], known_groups: Mapping[str, int]
+    users: Sequence[KeycloakUser], known_roles: Collection[str], known_groups: Collection[str]
 ) -> tuple[list[KeycloakUser], dict[str, ControllerError]]:
     """Those to send, and those that would make the server refuse their neighbours or invent a role."""
     sound: list[KeycloakUser] = []
@@ -159,12 +158,8 @@ def _sorted_out(
             failed[user.username] = Conflict(f"the name or e-mail of {user.username} is asked for twice")
         elif unknown := sorted(user.roles - frozenset(known_roles)):
             failed[user.username] = NotThere(f"the role {unknown[0]} of {user.username} does not exist")
-        elif lost := sorted(user.groups - known_groups.keys()):
+        elif lost := sorted(user.groups - frozenset(known_groups)):
             failed[user.username] = NotThere(f"the group {lost[0]} of {user.username} does not exist")
-        elif unclear := sorted(path for path in user.groups if known_groups[path] > 1):
-            failed[user.username] = Conflict(
-                f"several groups are at {unclear[0]}, where {user.username} belongs"
-            )
         else:
             sound.append(user)
     return sound, failed

@@ -1,8 +1,8 @@
 """Groups of one realm, read and written.
 
 Since Keycloak 23 lists show no sub-groups unless they are searched: a search for `*` with
-`populateHierarchy=false` lists every group of every depth, page by page. Moving a group checks no names and
-deleting one takes its sub-groups along: both are seen to here. Every method may raise what `keycloak` says
+`populateHierarchy=false` lists every group of every depth, page by page. Deleting one takes its sub-groups
+along, which is seen to here. Every method may raise what `keycloak` says
 of its own.
 """
 
@@ -133,10 +133,7 @@ class GroupWriter(KeycloakSender, GroupReader):
         self._send("DELETE", self._group_path(group_id))
 
     def _move(self, live: KeycloakGroup, parent_id: str) -> None:
-        """Below its new parent, where no group has its name: the server itself would not mind two."""
-        for other in self.groups_while_writing():
-            if other.parent_id == parent_id and other.name == live.name and other.id != live.id:
-                raise Conflict(f"there is a group {other.path} already, where {live.path} is to go")
+        """Below its new parent. Raises `Conflict` where a group there has its name."""
         above = f"/groups/{path_part(parent_id)}/children" if parent_id else "/groups"
         self._send("POST", f"{self._base}{above}", {"id": live.id, "name": live.name})
 

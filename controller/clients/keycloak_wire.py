@@ -64,6 +64,7 @@ class UserAnswer(msgspec.Struct, frozen=True, rename="camel"):
     created_timestamp: int | None = None
     attributes: dict[str, list[str]] | None = None
     required_actions: list[str] | None = None
+    federation_link: str | None = None
 
     def value(self) -> KeycloakUser:
         """The user in normal form."""
@@ -79,6 +80,7 @@ class UserAnswer(msgspec.Struct, frozen=True, rename="camel"):
             created_ms=self.created_timestamp or 0,
             attributes=attributes_of(self.attributes or {}),
             required_actions=tuple(sorted(self.required_actions or ())),
+            federated=bool(self.federation_link),
         )
 
 

@@ -213,6 +213,7 @@ def _normal(
         links=links.get(seen.id, {}),
         invitation=seen.invited,
         object_id=seen.id,
+        federated=seen.federated,
     )
 
 

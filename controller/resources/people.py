@@ -71,7 +71,7 @@ class User:
     `second_factor` is True when one is set up or asked for at the next login; `vanished` is the day (ISO
     8601) on which the name was no longer in the policy, "" while it is. `invitation` says how far it is, or
     is the one to send. `required_actions` are asked for at creation alone; `why` is said of `enabled`;
-    `places` are where the policy gives each attribute.
+    `federated` accounts are kept elsewhere (LDAP) and never ours; `places` says where each attribute stands.
     """
 
     owner: str
@@ -92,6 +92,7 @@ class User:
     absent: bool = field(default=False, compare=False)
     adopt: bool = field(default=False, compare=False)
     object_id: str = field(default="", compare=False)
+    federated: bool = field(default=False, compare=False)
     source: SourcePosition | None = field(default=None, compare=False)
     places: Mapping[str, SourcePosition] = field(default_factory=dict, compare=False)
 

@@ -34,10 +34,11 @@ _MOST_NAMED = 3
 
 def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> Difference:
     """What to create, alter and delete; as prunes, what becomes of people who are no longer in the policy."""
+    federated = {name for name, user in observed.users.items() if user.federated}
     present = {
         name: aligned(user, observed.users.get(name), observed)
         for name, user in desired.items()
-        if not user.absent
+        if not user.absent and name not in federated
     }
     seen = {name: narrowed(user, present.get(name)) for name, user in observed.users.items()}
     rules = Rules(
@@ -49,7 +50,9 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
     changes, reported = compare(seen, present, context, rules)
     changes = in_turn([_explained(change, present[change.key].why) for change in changes])
     reported += held_addresses(changes, observed.users, context)
-    ours = {name: user for name, user in seen.items() if user.owner == context.owner}
+    ours = {
+        name: user for name, user in seen.items() if user.owner == context.owner and name not in federated
+    }
     changes += [
         _deletion(name, user, observed, context, "policy wants the account gone")
         for name, user in ours.items()
@@ -64,7 +67,7 @@ def diff(observed: SeenUsers, desired: Mapping[str, User], context: Context) -> 
     changes += _unlisted_changes(unnamed, observed, context)
     reported += _unlisted_reports(unnamed, context) + _foreign_holders(observed, desired, context)
     reported += _open_invitations(seen, ours, context) + _not_given(observed, desired, context)
-    reported += _foreign_and_unwanted(seen, desired, context)
+    reported += _foreign_and_unwanted(seen, desired, context) + _kept_elsewhere(federated, desired, context)
     populations = {
         SECTION: len(ours),
         _GRANTS: sum(len(user.roles) + len(user.teams) for user in ours.values()),
@@ -194,7 +197,11 @@ def _deletion(name: str, user: User, observed: SeenUsers, context: Context, reas
 def _unlisted_changes(unnamed: Mapping[str, User], observed: SeenUsers, context: Context) -> list[Change]:
     if context.unlisted != "disable":
         return []
-    return [_disabling(name, user, observed, context) for name, user in unnamed.items() if user.enabled]
+    return [
+        _disabling(name, user, observed, context)
+        for name, user in unnamed.items()
+        if user.enabled and not user.federated
+    ]
 
 
 def _disabling(name: str, user: User, observed: SeenUsers, context: Context) -> Change:
@@ -244,7 +251,17 @@ def _foreign_and_unwanted(
     return [
         Report(context.system, SECTION, name, f"user {text}", source=wanted.source)
         for name, wanted in desired.items()
-        if wanted.absent and name in seen and seen[name].owner != context.owner
+        if wanted.absent and name in seen and seen[name].owner != context.owner and not seen[name].federated
+    ]
+
+
+def _kept_elsewhere(federated: Iterable[str], desired: Mapping[str, User], context: Context) -> list[Report]:
+    """People of the policy whose account comes from a directory, which a write of ours would reach."""
+    text = "user comes from a directory (LDAP) that Keycloak draws on, and is left alone: alter it there"
+    return [
+        Report(context.system, SECTION, name, text, source=desired[name].source)
+        for name in sorted(federated)
+        if name in desired
     ]
 
 

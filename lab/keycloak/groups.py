@@ -251,6 +251,7 @@ def _move(realm: Realm, group_id: str, parent: Group | None) -> None:
         return
     if parent is not None and moved in realm.lineage(parent):
         raise server_error()
+    _check_siblings(realm, moved.name, parent.id if parent else "", moved, moves=True)
     moved.parent = parent.id if parent else ""
 
 
@@ -261,9 +262,11 @@ def _name(body: Json) -> str:
     return name
 
 
-def _check_siblings(realm: Realm, name: str, parent: str, besides: Group | None) -> None:
+def _check_siblings(
+    realm: Realm, name: str, parent: str, besides: Group | None, *, moves: bool = False
+) -> None:
     if any(one.name == name and one is not besides for one in realm.children(parent)):
-        is_new_top = besides is None and not parent
+        is_new_top = (besides is None or moves) and not parent
         kind = "Top level" if is_new_top else "Sibling"
         raise Refusal(409, errorMessage=f"{kind} group named '{name}' already exists.")
 

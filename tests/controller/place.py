@@ -68,6 +68,10 @@ class Place:
     def post(self, path: str, body: Any) -> None:
         self._call("POST", path, body)
 
+    def answer(self, path: str) -> Any:
+        """What the server answers to a POST without a body."""
+        return self._call("POST", path)
+
     def delete(self, path: str, body: Any = None) -> None:
         self._call("DELETE", path, body)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.plan.brakes import ACTIVE_USERS, check
+from controller.plan.brakes import ACTIVE_USERS, EVERY_ADMIN, OURSELVES, check
 from controller.plan.change import create, delete, update
 from controller.plan.limits import DEFAULT_LIMITS, Allowance, Limits, strictest
 from controller.plan.plan import Plan
@@ -241,3 +241,26 @@ def test_another_source_only_tightens(sources, more, population):
             before.allowed(population, section), more.allowed(population, section)
         )
         assert after.least(section) >= before.least(section)
+
+
+KEPT = {
+    "deleted": delete("keycloak", "teams", "ops", {"roles": ["operator"]}),
+    "its roles taken": update("keycloak", "teams", "ops", {"roles": ["operator"]}, {"roles": []}),
+    "moved away from the one above": update("keycloak", "teams", "ops", {"parent": "it"}, {"parent": ""}),
+    "what it includes taken": update("keycloak", "roles", "boss", {"includes": ["b"]}, {"includes": []}),
+}
+LEFT = {
+    "described": update("keycloak", "teams", "ops", {"description": "a"}, {"description": "b"}),
+    "given more": update("keycloak", "roles", "boss", {"includes": []}, {"includes": ["b"]}),
+    "another team": delete("keycloak", "teams", "lab", {"roles": ["operator"]}),
+}
+WHOSE = {OURSELVES: "ourselves", EVERY_ADMIN: "last_admin"}
+
+
+@pytest.mark.parametrize(("whose", "rule"), WHOSE.items(), ids=WHOSE.values())
+@pytest.mark.parametrize("change", [*KEPT.values(), *LEFT.values()], ids=[*KEPT, *LEFT])
+def test_what_we_or_every_administrator_hang_on_is_kept(whose, rule, change):
+    needed = frozenset({"keycloak/teams/ops", "keycloak/roles/boss"})
+    plan = Plan("prod", (change,), possessions={whose: needed}, populations={"keycloak/teams": 9})
+    rules = [one.rule for one in check(plan, DEFAULT)]
+    assert rules == ([rule] if change in KEPT.values() else [])

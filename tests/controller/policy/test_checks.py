@@ -29,6 +29,10 @@ LINKS = """\
 realm: {name: a, identity_providers: {google: {type: google, client_id: x}}}
 users: {jo: {links: {gogle: {id: '7'}}}}
 """
+TWINS = """\
+realm: {name: a, identity_providers: {google: {type: google, client_id: x}}}
+users: {jo: {links: {google: {id: '7'}}}, al: {links: {google: {id: '7'}}}}
+"""
 TOKENS = """\
 roles: {r: {}}
 users: {jo: {proxmox_tokens: {ci: {secret: {controller_file: /x}}}}}
@@ -131,6 +135,10 @@ realm:
     "a link to nowhere": (
         LINKS,
         '4:22: unknown identity provider "gogle"; did you mean "google"?',
+    ),
+    "one account elsewhere for two people": (
+        TWINS,
+        '4:69: "7" of "google" is "jo" already, at policy.yaml:4:35',
     ),
 }
 

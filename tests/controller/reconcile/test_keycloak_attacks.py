@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from controller.plan.change import Result
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -228,18 +230,12 @@ def test_a_team_that_was_put_below_its_own_child(settled: Place) -> None:
     assert settled.group("research")["path"] == "/science/research"
 
 
-def test_somebody_new_never_lands_in_a_foreign_group_of_the_team_s_path(settled: Place) -> None:
-    settled.post("/groups", {"name": "theirs"})
-    above = settled.group("theirs")["id"]
-    settled.post(f"/groups/{above}/children", {"name": "research"})
-    query = "search=*&populateHierarchy=false&briefRepresentation=false&max=1000"
-    (foreign,) = [one for one in settled.get(f"/groups?{query}") if one.get("parentId") == above]
-    # The server checks no names where a group is moved below another.
-    moved = {"id": foreign["id"], "name": "research"}
-    settled.post(f"/groups/{settled.group('science')['id']}/children", moved)
-    outcomes = settled.apply(settled.policy(EVENTS, PEOPLE + "  mo: {teams: [research]}\n"))
-    assert [one.reason for one in outcomes] == ["several groups are at /science/research, where mo belongs"]
-    assert settled.get(f"/groups/{foreign['id']}/members") == []
+def test_a_team_cannot_go_where_a_foreign_group_has_its_name(settled: Place) -> None:
+    settled.post("/groups", {"name": "research"})
+    policy = altered(settled, ("research: {parent: science}", "research: {}"))
+    (outcome,) = settled.apply(policy)
+    assert outcome.result is Result.CONFLICT
+    assert "named 'research' already exists" in outcome.reason
 
 
 def test_a_renamed_role_is_made_anew_and_the_old_one_said(settled: Place) -> None:

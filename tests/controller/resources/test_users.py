@@ -57,6 +57,9 @@ CASES = {
     "somebody else's is never adopted": (seen(owner="test"), wanted(adopt=True), None, ()),
     "wanted gone": (seen(), wanted(absent=True), Operation.DELETE, None),
     "wanted gone and not ours": (seen(owner=""), wanted(absent=True), None, ()),
+    "from a directory is never adopted": (seen(owner="", federated=True), wanted(adopt=True), None, ()),
+    "from a directory, marked by hand": (seen(federated=True), wanted(enabled=False), None, ()),
+    "from a directory, wanted gone": (seen(federated=True), wanted(absent=True), None, ()),
     "wanted gone and not there": (None, wanted(absent=True), None, ()),
 }
 
@@ -133,6 +136,8 @@ UNLISTED = {
 @pytest.mark.parametrize("mode", UNLISTED)
 def test_people_whom_no_policy_names(mode):
     strangers = {"al": seen(owner=""), "li": seen(owner="", enabled=False)}
+    if mode == "disable":
+        strangers["mo"] = seen(owner="", federated=True)
     found = diff(SeenUsers(strangers, ROLES), {}, context(unlisted=mode))
     keys, texts = UNLISTED[mode]
     assert [change.key for change in found.changes] == keys
@@ -175,3 +180,15 @@ def test_once_applied_nothing_is_left_to_do_and_others_are_untouched(people, wis
             after[change.key] = seen(**{**fields, **sets})
     again = diff(SeenUsers(after, ROLES), wishes, context())
     assert (again.changes, again.prunes) == ((), ())
+
+
+def test_who_comes_from_a_directory_is_said_and_never_pruned():
+    found = diff(SeenUsers({"jo": seen(federated=True)}, ROLES), {"jo": wanted()}, context())
+    assert [(report.key, "directory" in report.text) for report in found.reported] == [("jo", True)]
+    assert diff(SeenUsers({"jo": seen(federated=True)}, ROLES), {}, context()).prunes == ()
+
+
+def test_an_address_that_somebody_else_keeps_is_said_with_the_name():
+    people = {"jo": seen(email="jo@b.c"), "eve": seen(owner="", email="x@b.c")}
+    found = diff(SeenUsers(people, ROLES), {"jo": wanted(email="x@b.c")}, context())
+    assert "eve has the address x@b.c" in [report.text for report in found.reported]

@@ -189,6 +189,8 @@ class PowerLane:
             errand = self._errands[told[0].change.identity]
             self._store.outcomes.record_all(errand.run, told)
             self.note(errand, told)
+        for one in outcomes:
+            _log.info("power", machine=one.change.key, result=str(one.result), reason=one.reason)
         slots = dict(ended)
         ended.clear()
         self.on_ended(PowerEnded(outcomes, slots, is_over=not line.open()))

@@ -200,6 +200,75 @@ def test_an_overtaken_controller_claims_nothing_and_sends_nothing(crowd):
     assert crowd.tasks() == []
 
 
+class Killed(BaseException):
+    """What no code of ours catches, as kill -9."""
+
+
+class Mortal:
+    """An object whose calls are counted together with those of others; one of them is the last.
+
+    The call that kills is made, or not, as `is_made` says: an end before a write, or right after it.
+    """
+
+    def __init__(self, inner, life, path=""):
+        self._inner, self._life, self._path = inner, life, path
+
+    def __getattr__(self, name):
+        found = getattr(self._inner, name)
+        if name == "switch":
+            return Mortal(found, self._life)
+        if not callable(found):
+            return found
+
+        def call(*args, **kwargs):
+            self._life["left"] -= 1
+            if self._life["left"] > 0:
+                return found(*args, **kwargs)
+            if self._life["left"] == 0 and self._life["is_made"]:
+                found(*args, **kwargs)
+            raise Killed
+
+        return call
+
+
+@pytest.mark.parametrize("is_made", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("hangs", [True, False], ids=["slow", "quick"])
+def test_killed_at_any_call_the_next_pass_finishes_and_sends_nothing_twice(tmp_path, hangs, is_made):
+    calls = 0
+    for last in range(1, 40):
+        calls += 1
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        if not lives(folder, {"left": last, "is_made": is_made}, hangs=hangs):
+            break
+    assert 8 < calls < 39  # the whole of it was gone through, and came to its end
+
+
+def lives(folder, life, *, hangs):
+    """One controller that dies at a call, and one after it; whether the first one did die."""
+    with staged(folder, "2026-11-20T06:01", text=BUSY.replace("300s", "20s") + ON) as stage:
+        stage.run()
+        stage.clock.to("2026-11-20T19:01")
+        stage.guest().hangs = hangs
+        jobs = [job_of(one) for one in stage.plan().changes]
+        ledger = Mortal(Ledger(stage.store.power_slots, "controller", 0, stage.clock, Counter()), life)
+        died = False
+        try:
+            Shift(Mortal(stage.writer, life), Desk(ledger, stage.clock, stage.clock.wait), Line(jobs)).run()
+        except Killed:
+            died = True
+        stage.clock.move(stage.clock() + 30)
+        stage.run()
+        assert not stage.guest().is_running
+        assert stage.tasks() == ["shutdown 102"]
+        assert stage.slots()[0][:2] == ("stop 11-20 19:00", "fired")
+        assert stage.results() == []
+    return died
+
+
+ON = "machines: {db-01: {vmid: 102, power: {schedule: office}}}\n"
+
+
 def test_a_slot_that_waits_for_a_lock_is_on_record_as_waiting(tmp_path):
     """Whoever reads it after a kill knows that nothing was begun."""
     with staged(tmp_path, "2026-11-20T19:04") as stage:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from controller.api.site import PlannedChange
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from controller.app import Controller
     from controller.leadership import Leadership
     from controller.plan.change import Change, Outcome
-    from controller.plan.plan import Plan
+    from controller.plan.plan import Plan, Report
     from controller.policy import Policy
     from controller.reconcile.passes import Planned
     from controller.store import Store
@@ -160,11 +161,27 @@ def _seen(planned: Planned) -> PassResult:
     return PassResult(
         changes=tuple(map(_shown, plan.changes)),
         drift=dict(drift),
-        reports=tuple(f"{note.system} {note.section} {note.key}: {note.text}" for note in plan.reported),
-        gaps=tuple(f"{gap.system} {gap.section}: {gap.why}" for gap in plan.unobserved),
+        reports=tuple(map(_told, plan.reported)),
+        gaps=_gaps(plan),
         refusals=tuple(map(str, planned.refusals)),
         overrides=plan.overrides,
         next_at=_next_at(planned),
+    )
+
+
+def _told(report: Report) -> str:
+    named = report.title or f"{report.section} {report.key}".strip()
+    return f"{report.system}: {named}: {report.text}"
+
+
+def _gaps(plan: Plan) -> tuple[str, ...]:
+    """What was not seen, sections of one cause together."""
+    causes: dict[tuple[str, str, str], list[str]] = {}
+    for gap in plan.unobserved:
+        causes.setdefault((gap.verdict, gap.system, gap.why), []).append(gap.section)
+    return tuple(
+        f"{verdict}: {system} {', '.join(sections)}: {why}"
+        for (verdict, system, why), sections in causes.items()
     )
 
 
@@ -183,8 +200,17 @@ def _shown(change: Change) -> PlannedChange:
     texts = [(name, _text(before.get(name)), _text(after.get(name))) for name in change.changed]
     fields = [(name, old, new) for name, old, new in texts if old or new]
     source = "" if change.source is None else str(change.source)
+    by = change.changed_by
     return PlannedChange(
-        change.system, change.section, change.key, str(change.operation), tuple(fields), change.reason, source
+        change.system,
+        change.section,
+        change.key,
+        str(change.operation),
+        tuple(fields),
+        change.reason,
+        source,
+        title=change.title,
+        author="" if by is None else f"{by.actor}, {by.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 

@@ -34,7 +34,11 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """One change of the newest plan, as the status page shows it."""
+    """One change of the newest plan, as the status page shows it.
+
+    `title` is what people call the object where its key is the system's own, `author` who made it differ and
+    when.
+    """
 
     system: str
     section: str
@@ -43,6 +47,8 @@ class PlannedChange:
     fields: tuple[tuple[str, str, str], ...]
     reason: str
     source: str
+    title: str = ""
+    author: str = ""
 
 
 @dataclass

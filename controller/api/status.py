@@ -134,6 +134,7 @@ def _view(site: Site) -> dict[str, Any]:
         "changes": situation.plan[:_SHOWN_CHANGES],
         "hidden_changes": max(0, len(situation.plan) - _SHOWN_CHANGES),
         "actions": site.store.actions.latest(_SHOWN_ROWS),
+        "slots": site.store.power_slots.latest("", _SHOWN_ROWS),
         "runs": site.store.runs.latest(_SHOWN_ROWS),
         "entries": site.store.audit.latest(_SHOWN_ROWS),
         "trust_version": trust_version,

@@ -185,7 +185,10 @@ def _file(client: ProxmoxReader, fields: Fields, *, may_exist: bool) -> Path:
         SecretFile(str(place["controller_file"]) if isinstance(place, Mapping) else None)
     )
     if path.exists() and not may_exist:
-        raise Refused(f"{path} exists: a secret is never written over one", hint="name another file")
+        raise Refused(
+            f"{path} exists: a secret is never written over one",
+            hint="remove it if its token is gone, or name another file",
+        )
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         raise Refused(f"the folder of {path} is not there or not ours to write in")
     return path

@@ -166,5 +166,6 @@ FORMATS: Mapping[str, Checker] = {
     "tag": _pattern(r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag"),
     "configid": _pattern(r"(?i)[a-z][a-z0-9_-]+", "invalid configuration ID '{text}'"),
     "content": _content_type,
+    "ha-resource": _pattern(r"[a-z]+:\S+|[1-9][0-9]{2,8}", "unable to parse service id '{text}'"),
     "task-status": _task_status,
 }

@@ -109,3 +109,12 @@ def test_a_guests_file_is_read_as_upstream_reads_it():
     digest = read.pop("digest")
     assert read == {"name": "web", "cores": 2, "description": "two: lines\nof text\n"}
     assert len(digest) == 40
+
+
+def test_what_the_manager_looks_after_is_listed(cluster):
+    (row,) = cluster.data("GET", "/cluster/ha/resources")
+    assert (row["sid"], row["type"], row["state"]) == ("ct:107", "ct", "started")
+    assert cluster.data("GET", "/cluster/ha/resources", type="vm") == []
+    assert cluster.data("GET", "/cluster/ha/resources/107") == row
+    assert cluster.refusal("GET", "/cluster/ha/resources/101") == (500, "no such resource 'vm:101'\n")
+    assert cluster.ask("GET", "/cluster/ha/resources", "jo@pve").status == 403

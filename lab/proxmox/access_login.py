@@ -22,6 +22,12 @@ def show_index(call: Call) -> object:
     return [{"subdir": area} for area in _AREAS]
 
 
+def show_openid_index(call: Call) -> object:
+    """What there is for logins through another; the lab logs nobody in so."""
+    del call
+    return [{"subdir": "auth-url"}, {"subdir": "login"}]
+
+
 def show_ticket_form(call: Call) -> object:
     """Nothing; upstream has it for formats that draw a login page."""
     del call
@@ -109,6 +115,7 @@ def _confirm(call: Call) -> None:
 
 METHODS = (
     Method("GET", "/access", show_index, open_to="all"),
+    Method("GET", "/access/openid", show_openid_index, open_to="all"),
     Method("GET", "/access/ticket", show_ticket_form, open_to="world"),
     Method(
         "POST",

@@ -344,6 +344,8 @@ def test_the_second_factor_of_a_realm_is_told(cluster):
     assert cluster.data("GET", "/access/users/jo@pve/tfa") == {"realm": "oath"}
     assert cluster.data("GET", "/access/users/jo@pve/tfa", multiple="1") == {"realm": "oath", "user": []}
     assert cluster.data("PUT", "/access/users/jo@pve/unlock-tfa") == 0
+    assert cluster.data("GET", "/access/tfa", "jo@pve") == cluster.data("GET", "/access/tfa/jo@pve") == []
+    assert cluster.ask("GET", "/access/tfa/root@pam", "jo@pve").status == 403
 
 
 def test_the_realm_of_the_system_tells_what_answers_for_it(cluster):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.resources.power_schedules import span
+from controller.durations import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def _words(policy: Policy, power: Power) -> Iterator[str]:
     elif power.schedule is not None:
         yield f"{power.schedule}: {_schedule(policy.schedules[power.schedule])}"
     if power.idle_shutdown is not None and power.state != "running":
-        yield f"shut down after {span(power.idle_shutdown)} without use"
+        yield f"shut down after {duration_text(int(power.idle_shutdown.total_seconds()))} without use"
 
 
 def _schedule(schedule: Schedule) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from controller.api.site import PlannedChange
+from controller.durations import duration_text
 from controller.errors import ControllerError
 from controller.plan.plan import LAST
 from controller.power_lane import Errand, PowerLane
@@ -35,6 +36,7 @@ __all__ = ["PassResult", "Reconciler"]
 
 _SHOWN = 160
 _ACTOR = "controller"
+_SECONDS = "_seconds"
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,10 @@ def _next_at(planned: Planned) -> float | None:
 
 def _shown(change: Change) -> PlannedChange:
     before, after = change.before or {}, change.after or {}
-    texts = [(name, _text(before.get(name)), _text(after.get(name))) for name in change.changed]
+    texts = [
+        (name.removesuffix(_SECONDS), _told_of(name, before), _told_of(name, after))
+        for name in change.changed
+    ]
     fields = [(name, old, new) for name, old, new in texts if old or new]
     source = "" if change.source is None else str(change.source)
     by = change.changed_by
@@ -212,6 +217,13 @@ def _shown(change: Change) -> PlannedChange:
         title=change.title,
         author="" if by is None else f"{by.actor}, {by.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     )
+
+
+def _told_of(name: str, fields: Mapping[str, object]) -> str:
+    value = fields.get(name)
+    if name.endswith(_SECONDS) and isinstance(value, int) and not isinstance(value, bool):
+        return duration_text(value)
+    return _text(value)
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from controller.cli.grouping import Group, alike, grouped
-from controller.cli.wording import author_of, is_obvious, label_of, noun_of, text_of
+from controller.cli.wording import author_of, beside, is_obvious, label_of, noun_of, text_of
 from controller.plan.change import Operation
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _value(name: str, value: object) -> str:
 
 
 def _why(change: Change) -> str:
-    said = [] if is_obvious(change) else [_escaped(change.reason)]
+    said = [_escaped(one) for one in beside(change)] if is_obvious(change) else [_escaped(change.reason)]
     said += [f"changed by {_escaped(author_of(change))}"] if change.changed_by else []
     said += [code(str(change.source))] if change.source else []
     return "<br>".join(said)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from controller.durations import duration_text
 from controller.plan.change import Operation
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "author_of",
+    "beside",
     "counted",
     "is_adoption",
     "is_obvious",
@@ -75,7 +77,6 @@ _LONGEST = 120
 _MOST_ITEMS = 12
 _OBVIOUS = ("differs", "not there", " in the policy")
 _SECONDS = "_seconds"
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
 def noun_of(section: str) -> str:
@@ -117,7 +118,7 @@ def words_of(change: Change) -> list[str]:
         said = []
     else:
         said = list(_steps(change.changed, before, after))
-    said = said if is_obvious(change) else [*said, _reason(change)]
+    said = [*said, *(beside(change) if is_obvious(change) else [_reason(change)])]
     return [*said, f"changed by {author_of(change)}"] if change.changed_by else said
 
 
@@ -134,6 +135,12 @@ def author_of(change: Change) -> str:
         return ""
     detail = f" ({by.detail})" if by.detail else ""
     return f"{by.actor} on {by.at.astimezone(UTC):%Y-%m-%d %H:%M UTC}{detail}"
+
+
+def beside(change: Change) -> list[str]:
+    """What an obvious reason says besides: `differs in enabled; suspended by al until …`."""
+    obvious, _, more = change.reason.partition("; ")
+    return [more] if more and "differs" in obvious else []
 
 
 def _reason(change: Change) -> str:
@@ -228,7 +235,7 @@ def _items(value: Json) -> tuple[Json, ...]:
 def text_of(name: str, value: Json) -> str:
     """A value of a field as people read it, whole."""
     if name.endswith(_SECONDS) and isinstance(value, int):
-        return _duration(value)
+        return duration_text(value)
     if isinstance(value, Mapping):
         if _is_reference(value):
             return " ".join(f"from {_SOURCES[key]} {item}" for key, item in value.items())
@@ -252,11 +259,3 @@ def _text(name: str, value: Json) -> str:
 
 def _is_reference(value: Mapping[str, Json]) -> bool:
     return bool(value) and value.keys() <= _SOURCES.keys()
-
-
-def _duration(seconds: int) -> str:
-    """As the policy writes it: the largest unit that needs no fraction."""
-    for unit, size in _UNITS:
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

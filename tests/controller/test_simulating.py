@@ -93,7 +93,7 @@ def test_when_the_machines_run():
         "web-01": (
             (
                 "office: starts mon-fri 07:00, stops mon-fri 20:00 (Europe/Paris, not on days of fr)",
-                "shut down after 90 min without use",
+                "shut down after 90m without use",
             ),
             "",
         ),

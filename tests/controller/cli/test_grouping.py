@@ -90,3 +90,13 @@ def test_things_at_one_line_of_the_policy_name_it_once():
     shown = drawn(Plan("prod", reported=reports))
     assert shown[1] == "  · proxmox:par1: is not ours: lab-0, lab-1, lab-2 (prod/cluster.yaml:7)"
     assert plan_markdown(Plan("prod", reported=reports)).count("is not ours") == 1
+
+
+def test_what_stands_beside_an_obvious_reason_is_said():
+    reason = "differs in enabled; suspended by al until 2026-11-23 08:00 UTC: laptop lost"
+    change = update(
+        "keycloak", "users", "jo", {"enabled": True}, {"enabled": False}, reason=reason, source=LINE
+    )
+    told = "suspended by al until 2026-11-23 08:00 UTC: laptop lost"
+    assert grouped([change])[0].words == ["enabled → disabled", told]
+    assert told in plan_markdown(Plan("prod", changes=(change,)))

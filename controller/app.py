@@ -248,6 +248,7 @@ class Controller:
         return systems + [self._proxmox_system(name) for name in self.configuration.proxmox]
 
     def _keycloak_system(self, settings: Keycloak, realm: str) -> System:
+        from controller.clients.keycloak_glance import KeycloakGlance
         from controller.resources.keycloak_history import authors
         from controller.resources.table import KEYCLOAK
 
@@ -258,6 +259,7 @@ class Controller:
             realm=realm,
             reader=reader,
             resources=KEYCLOAK,
+            glance=KeycloakGlance,
             standing=lambda: keycloak_standing(
                 reader, own_client=settings.client_id or "admin-cli" if settings.auth_realm == realm else ""
             ),

@@ -98,8 +98,7 @@ class KeycloakReader(RealmReader, ProviderReader, ClientReader, AdministrationRe
         role = answer.value(None)
         if not expand(role):
             return role
-        included = self._read(f"/roles/{path_part(answer.name)}/composites/realm", list[NamedThing])
-        return answer.value(frozenset(one.name for one in included))
+        return answer.value(frozenset(one.name for one in self._included(answer.name) if not one.client_role))
 
     def _rights_looked_up(self, client: str) -> KeycloakRights:
         base = f"admin/realms/{quote(self._access.auth_realm, safe='')}"

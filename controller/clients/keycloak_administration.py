@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
     from controller.keycloak_values import KeycloakRole
 
-__all__ = ["AdministrationReader"]
+__all__ = ["AdministrationReader", "Included"]
 
 _RIGHT = "realm-admin"
 _MASTER = "master"
 _RIGHT_IN_MASTER = "admin"
 
 
-class _Included(msgspec.Struct, frozen=True, rename="camel"):
+class Included(msgspec.Struct, frozen=True, rename="camel"):
+    """A role of the realm or of a client that another role is made of."""
+
     name: str
     client_role: bool = False
     container_id: str = ""
@@ -42,7 +44,11 @@ class AdministrationReader(PeopleReader, GroupReader):
         """What makes somebody an administrator; `roles` are the realm's, read just before."""
         composite = [role.name for role in roles if role.includes is None or role.includes]
         included = dict(
-            zip(composite, self._side_by_side([bound(self._included, one) for one in composite]), strict=True)
+            zip(
+                composite,
+                self._side_by_side([bound(self._included_while_there, one) for one in composite]),
+                strict=True,
+            )
         )
         realm_roles = {
             name: frozenset(one.name for one in parts if not one.client_role)
@@ -65,9 +71,13 @@ class AdministrationReader(PeopleReader, GroupReader):
             includes=realm_roles,
         )
 
-    def _included(self, role: str) -> list[_Included]:
+    def _included(self, role: str) -> list[Included]:
+        """The roles of realm and clients that this one is made of. Raises `NotThere`."""
+        return self._read(f"/roles/{path_part(role)}/composites", list[Included])
+
+    def _included_while_there(self, role: str) -> list[Included]:
         try:
-            return self._read(f"/roles/{path_part(role)}/composites", list[_Included])
+            return self._included(role)
         except NotThere:
             return []
 

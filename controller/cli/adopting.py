@@ -43,7 +43,7 @@ def adopt(
     Example:
       steward adopt users/eve roles/auditor policies/prod -c controller.yaml
     """
-    from controller.cli.user import finish
+    from controller.cli.user import finish, require_answer
     from controller.editing.workspace import Workspace
     from controller.importing.adopting import ADOPTABLE, targets_of
 
@@ -52,6 +52,7 @@ def adopt(
     targets = targets_of(words if is_target else words[:-1])
     if not targets:
         raise typer.BadParameter("say what, as users/eve")
+    require_answer(diff=diff, yes=yes)
     workspace = Workspace(folder)
     _adopt(workspace, targets, config, file)
     finish(workspace, diff=diff, yes=yes, what=", ".join(map(str, targets)))

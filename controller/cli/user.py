@@ -62,6 +62,7 @@ def set_(
     if not names and not where:
         raise typer.BadParameter("say who: names, or --where team=NAME")
     parsed = [field_change(word) for word in changes]
+    require_answer(diff=diff, yes=yes)
     with without_garbage_collection():
         workspace = Workspace(folder)
         people = chosen_people(workspace.policy, names, where or [])
@@ -105,6 +106,7 @@ def import_(
     from controller.editing.workspace import Workspace
     from controller.policy.collecting import without_garbage_collection
 
+    require_answer(diff=diff, yes=yes)
     rows = read_table(table, encoding=encoding)
     with without_garbage_collection():
         workspace = Workspace(folder)
@@ -112,11 +114,15 @@ def import_(
         finish(workspace, diff=diff, yes=yes, what=str(done))
 
 
-def finish(workspace: Workspace, *, diff: bool, yes: bool, what: str) -> None:
-    """Check the edited policy, show what changes, ask, write. Raises PolicyErrors before it writes."""
+def require_answer(*, diff: bool, yes: bool) -> None:
+    """End with wrong usage where nobody could be asked."""
     if not diff and not yes and not sys.stdin.isatty():
         typer.echo("this asks before it writes; without a terminal it needs --yes or --diff", err=True)
         raise typer.Exit(_WRONG_USAGE)
+
+
+def finish(workspace: Workspace, *, diff: bool, yes: bool, what: str) -> None:
+    """Check the edited policy, show what changes, ask, write. Raises PolicyErrors before it writes."""
     edits = _checked(workspace)
     lines = [line for text in edits.differences() for line in text.splitlines()]
     if not lines:

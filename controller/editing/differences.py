@@ -17,14 +17,15 @@ _AROUND: Final = 3
 _Code = tuple[str, int, int, int, int]
 
 
-def difference(before: str, after: str, name: str) -> str:
-    """What changes in a file, as `diff -u` shows it; "" where nothing does."""
-    one, other = before.splitlines(keepends=True), after.splitlines(keepends=True)
+def difference(before: str | None, after: str, name: str) -> str:
+    """What changes in a file (None: it is not there yet), as `diff -u` shows it; "" where nothing does."""
+    one, other = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
     path = name.lstrip("/")
     lines = [line for hunk in _hunks(_codes(one, other)) for line in _shown(hunk, one, other)]
     if not lines:
         return ""
-    whole = [f"--- a/{path}\n", f"+++ b/{path}\n", *lines]
+    old = "/dev/null" if before is None else f"a/{path}"
+    whole = [f"--- {old}\n", f"+++ b/{path}\n", *lines]
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in whole
     )

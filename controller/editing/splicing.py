@@ -65,7 +65,9 @@ def _indentation(text: str, at: int) -> int | None:
 
 def _patches(node: Collection, text: str) -> Iterator[_Patch]:
     here = {id(entry) for entry in node.entries}
-    yield from (_taken_out(entry, node, text) for entry in node.stood if id(entry) not in here)
+    for before, entry in zip((None, *node.stood), node.stood, strict=False):
+        if id(entry) not in here:
+            yield _taken_out(entry, before, node, text)
     last: Entry | None = None
     new: list[Entry] = []
     for entry in node.entries:
@@ -150,10 +152,10 @@ def _without_blanks(lines: list[str]) -> list[str]:
     return [*lines[1:], BLANK] if lines[0] == BLANK else lines
 
 
-def _taken_out(entry: Entry, node: Collection, text: str) -> _Patch:
+def _taken_out(entry: Entry, before: Entry | None, node: Collection, text: str) -> _Patch:
     assert entry.span is not None  # noqa: S101 - what stood was read
     end = _behind(entry.span, node, text)
-    if entry is node.stood[0]:  # what comes first then has no blank line before it
+    if before is None or keeps_blanks(before.value):  # blank lines would be out of form, or part of that text
         while end + 1 < len(text) and not text[end + 1 : _line_end(text, end + 1)].strip():
             end = _line_end(text, end + 1)
     return _Patch(_above(entry, text), min(end + 1, len(text)), "")

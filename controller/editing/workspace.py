@@ -44,7 +44,8 @@ class Edits:
     def differences(self) -> Iterator[str]:
         """What changes in each file, as `diff -u` shows it."""
         for file, (before, after) in self.texts.items():
-            yield difference((before or b"").decode("utf-8"), after, self.prefix + file)
+            text = None if before is None else before.decode("utf-8")
+            yield difference(text, after, self.prefix + file)
 
     def write(self) -> list[str]:
         """Write the files, each at once, and return them as positions show them.

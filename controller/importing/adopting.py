@@ -13,8 +13,10 @@ from controller.errors import ControllerError, NotThere, Refused
 from controller.importing.people import add_memberships, role_entries, team_entries, user_entries
 from controller.importing.realm import client_entries, provider_entries
 from controller.importing.saying import LeftOut
+from controller.keycloak_login_values import is_own_client
 from controller.policy.problems import did_you_mean, quoted
 from controller.policy.teams import members
+from controller.readings import BUILT_IN_ROLES
 from controller.resources.proxmox_marks import owner_of, text_of
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class _Live:
     entries: Mapping[str, Entries]
     owners: Mapping[Target, str]
     left_out: LeftOut
+    built_in: frozenset[Target] = frozenset()
 
 
 def targets_of(words: Sequence[str]) -> list[Target]:
@@ -141,7 +144,7 @@ def _live(
             "roles": role_entries(realm, owner, left_out),
             "teams": team_entries(realm, roles, policy.users.keys() | names["users"], owner, left_out),
             "users": users,
-            "clients": client_entries(realm.clients, owner, left_out),
+            "clients": client_entries(realm, owner, left_out),
             _PROVIDERS: provider_entries(realm, owner, left_out),
         }
         owners |= {Target(_PROVIDERS, one.alias): one.owner for one in realm.providers or ()}
@@ -149,7 +152,14 @@ def _live(
         owners |= {Target("teams", group.name): group.owner for group in realm.groups}
         owners |= {Target("users", user.username): user.owner for user in realm.users}
         owners |= {Target("clients", one.client_id): one.owner for one in realm.clients}
-    return _Live(entries, owners, left_out)
+    return _Live(entries, owners, left_out, _built_in(realm) if realm is not None else frozenset())
+
+
+def _built_in(realm: KeycloakWorld) -> frozenset[Target]:
+    """What Keycloak makes for every realm."""
+    roles = (name for name in realm.roles if name in BUILT_IN_ROLES or name == realm.default_role)
+    clients = (one.client_id for one in realm.clients if is_own_client(one.client_id))
+    return frozenset((*(Target("roles", one) for one in roles), *(Target("clients", one) for one in clients)))
 
 
 def _pools(clusters: Sequence[ClusterWorld]) -> Entries:
@@ -172,6 +182,8 @@ def _refuse(target: Target, live: _Live) -> NoReturn:
     for what, why in live.left_out.told.get(section, ()):
         if what in {target.name, f"{target.section}.{target.name}"} or what.endswith(f"/{target.name}"):
             raise Refused(f"no policy can say {target}: {why}")
+    if target in live.built_in:
+        raise Refused(f"{target} belongs to Keycloak itself: every realm has it")
     if target in live.owners:
         raise Refused(f"{target} is there more than once", hint="write its entry by hand")
     meant = did_you_mean(target.name, live.entries.get(target.section, {}))

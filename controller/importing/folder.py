@@ -127,7 +127,7 @@ def _keycloak(owner: str, realm: KeycloakWorld, left_out: LeftOut) -> dict[str, 
         "roles": roles,
         "teams": teams,
         "users": users,
-        "clients": client_entries(realm.clients, owner, left_out),
+        "clients": client_entries(realm, owner, left_out),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from controller.importing.saying import Entries, sayable
+from controller.importing.saying import OURSELVES, Entries, sayable
 from controller.keycloak_values import API_ATTRIBUTE, OUR_ATTRIBUTES
 from controller.readings import BUILT_IN_ROLES
 
@@ -139,7 +139,9 @@ def user_entries(world: KeycloakWorld, providers: Iterable[str], owner: str, lef
     named = frozenset(providers)
     entries: Entries = {}
     for user in sorted(world.users, key=lambda one: one.username):
-        if user.owner not in {"", owner}:
+        if user.id in world.own:
+            left_out.add("users", user.username, OURSELVES)
+        elif user.owner not in {"", owner}:
             left_out.add("users", user.username, f"belongs to {user.owner}")
         elif user.vanished:
             left_out.add("users", user.username, f"left an earlier policy on {user.vanished}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from controller.importing.saying import Entries, duration, sayable
+from controller.importing.saying import OURSELVES, Entries, duration, sayable
 from controller.keycloak_login_values import IdentityProvider, OidcClient, is_own_client
 from controller.keycloak_passwords import PASSWORDS
 from controller.keycloak_settings import MAIL_PASSWORD, PLAIN
@@ -105,14 +105,16 @@ def _given(one: object, usual: object, *, always: Iterable[str] = ()) -> dict[st
     }
 
 
-def client_entries(clients: Iterable[OidcClient], owner: str, left_out: LeftOut) -> Entries:
-    """The section clients, without those that Keycloak makes for itself."""
+def client_entries(world: KeycloakWorld, owner: str, left_out: LeftOut) -> Entries:
+    """The section clients, without those that Keycloak makes for itself, and the one that we are."""
     found: Entries = {}
-    for one in sorted(clients, key=lambda client: client.client_id):
+    for one in sorted(world.clients, key=lambda client: client.client_id):
         if is_own_client(one.client_id):
             continue
         if one.protocol != _OIDC:
             left_out.add("clients", one.client_id, f"speaks {one.protocol}")
+        elif one.id in world.own:
+            left_out.add("clients", one.client_id, OURSELVES)
         elif one.owner not in {"", owner}:
             left_out.add("clients", one.client_id, f"belongs to {one.owner}")
         else:

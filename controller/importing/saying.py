@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
     from controller.policy.places import Token
 
-__all__ = ["Entries", "LeftOut", "duration", "sayable"]
+__all__ = ["OURSELVES", "Entries", "LeftOut", "duration", "sayable"]
 
 Entries = dict[str, dict[str, Any]]
 """A section: entries by name, fields as a policy has them."""
 
 _UNITS = ((604_800, "w"), (86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+OURSELVES = "Steward acts with it: its rights are given by hand, and no plan may change it"
+"""Why our own account is no part of a policy: a brake holds every change of it."""
+
 _LARGEST = 999_999
 _ROUNDS = 4
 """Taking a field out can make what holds it incomplete: that is looked at again, as often as it is deep."""

@@ -28,6 +28,10 @@ _AT_ONCE = 200
 class RealmReader(KeycloakReader, SettingsReader, Protocol):
     """One realm, read only."""
 
+    def own_client(self) -> str:
+        """The id of the client that we log in by, "" where we may not look it up."""
+        ...
+
 
 class ClusterReader(Protocol):
     """One Proxmox VE, read only."""
@@ -54,7 +58,8 @@ class KeycloakWorld:
     """A realm: roles with what they include (`default_role` among them), people with roles and groups by id.
 
     `holders` and `members` hold ids of people, by the name of a role and the id of a group. `providers` is
-    None where our account may not see the identity providers.
+    None where our account may not see the identity providers. `own` are the ids of the client and
+    the person that we act as.
     """
 
     name: str
@@ -68,6 +73,7 @@ class KeycloakWorld:
     links: Mapping[str, Mapping[str, KeycloakLink]] = field(default_factory=dict)
     providers: tuple[IdentityProvider, ...] | None = ()
     clients: tuple[OidcClient, ...] = ()
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,7 @@ def read_keycloak_world(
             links=links,
             providers=providers.result(),
             clients=clients.result(),
+            own=frozenset((reader.rights().user_id, reader.own_client())) - {""},
         )
 
 

@@ -41,4 +41,5 @@ def test_the_form_that_people_know() -> None:
     assert difference(one, one.replace("9\n", "nine\n", 1), "/a/b.yaml") == (
         "--- a/a/b.yaml\n+++ b/a/b.yaml\n@@ -7,7 +7,7 @@\n 6\n 7\n 8\n-9\n+nine\n 10\n 11\n 12\n"
     )
+    assert difference(None, "a\n", "x") == "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+a\n"
     assert difference("a", "a\n", "x").endswith("-a\n\\ No newline at end of file\n+a\n")

@@ -191,6 +191,8 @@ NOT_ADOPTED = {
     "roles/editor": "adopt roles/viewer with it",
     "teams/lab": "adopt teams/science with it",
     "teams/double": "2 groups have this name",
+    "roles/default-roles-by-hand": "belongs to Keycloak itself",
+    "clients/account": "belongs to Keycloak itself",
     "identity_providers/crop": "did you mean identity_providers/corp?",
     "machines/web-01": "nothing that can be adopted",
 }

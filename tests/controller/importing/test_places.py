@@ -16,6 +16,7 @@ from controller.importing.machines import Known, place_entries, proxmox_roles
 from controller.importing.people import user_entries
 from controller.importing.saying import Entries, LeftOut
 from controller.importing.world import ClusterWorld, KeycloakWorld
+from controller.keycloak_login_values import OidcClient
 from controller.keycloak_values import KeycloakUser
 from controller.policy.parse import parse
 from controller.proxmox_values import (
@@ -191,6 +192,20 @@ def test_a_pool_is_adopted_as_it_is(tmp_path: Path) -> None:
     for name, why in {"theirs": "belongs to lab", "gpus": "there is no pools/gpus"}.items():
         with pytest.raises(ControllerError, match=why):
             adopt(workspace, targets_of([f"pools/{name}"]), None, [cluster()])
+
+
+def test_our_own_account_is_no_part_of_a_policy() -> None:
+    world = KeycloakWorld(
+        "acme",
+        {},
+        users=(KeycloakUser("steward", id="1"), KeycloakUser("jo", id="2")),
+        clients=(OidcClient("steward", id="3"), OidcClient("grafana", id="4")),
+        own=frozenset({"1", "3"}),
+    )
+    made = imported("prod", world, [])
+    policy = parse({name: text.encode() for name, text in made.files.items()}, "")
+    assert (set(policy.users), set(policy.clients)) == ({"jo"}, {"grafana"})
+    assert len([line for line in made.left_out if "Steward acts with it" in line]) == 2
 
 
 def test_several_values_of_an_attribute_are_told() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.errors import ControllerError
 from controller.policy.document import MAX_FILE_BYTES, read_document
 from controller.policy.parse import MAX_FOLDER_BYTES, SETTINGS_FILE, bases, parse
 from controller.policy.position import SourcePosition
@@ -50,8 +51,12 @@ class Contents:
 def load(folder: Path) -> Policy:
     """Read, unite and check the policy in `folder`; positions show paths as `folder` was given.
 
-    Raises PolicyErrors, also for what cannot be read: a folder that is hidden from us must not look empty.
+    Raises PolicyErrors, also for what cannot be read: a folder that is hidden from us must not look empty,
+    and one that is not there is not one without files.
     """
+    if not folder.exists():
+        place = SourcePosition(str(folder / SETTINGS_FILE), 1, 1)
+        raise PolicyErrors([Problem(place, f"there is no folder {folder}; name that of one environment")])
     return read(folder).parse()
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.errors import ControllerError
 from controller.policy.document import MAX_FILE_BYTES, read_document
 from controller.policy.parse import MAX_FOLDER_BYTES, SETTINGS_FILE, bases, parse
 from controller.policy.position import SourcePosition

@@ -128,7 +128,8 @@ def _put_in(
 ) -> _Patch:
     """New fields behind `last`, and behind the comments that belong to it; else before `following`."""
     indent = " " * node.column
-    lines = [line for entry in new for line in _apart(field_lines(entry, indent), node)]
+    before = [BLANK] if _are_apart(node) else []
+    lines = [line for entry in new for line in (*before, *field_lines(entry, indent))]
     if last is None or last.span is None:
         at = _above(following, text)
         return _Patch(at, at, "".join(f"{line}\n" for line in _without_blanks(lines)))
@@ -140,11 +141,9 @@ def _put_in(
     return _Patch(at + 1, at + 1, "".join(f"{line}\n" for line in lines))
 
 
-def _apart(lines: list[str], node: Collection) -> list[str]:
-    """A blank line before what is new where blank lines stand between all others."""
-    others = node.stood[1:]
-    are_apart = bool(others) and all(entry.above[:1] == [BLANK] for entry in others)
-    return [BLANK, *lines] if are_apart else lines
+def _are_apart(node: Collection) -> bool:
+    """Whether blank lines stand between all fields: then one stands before what is new as well."""
+    return len(node.stood) > 1 and all(entry.above[:1] == [BLANK] for entry in node.stood[1:])
 
 
 def _without_blanks(lines: list[str]) -> list[str]:

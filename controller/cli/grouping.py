@@ -6,6 +6,7 @@ Only what people read is grouped; JSON, the digest and the counts have every cha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from controller.cli.wording import is_obvious, name_of, words_of
@@ -42,7 +43,7 @@ class Group:
         """The change that speaks for all."""
         return self.changes[0]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What the changes are about: `lab-boxes (25 machines) ← team research: power-user`."""
         if len(self.changes) == 1:
@@ -51,7 +52,7 @@ class Group:
         what = f"{self.first.by} ({number})" if self.first.by else number
         return what + _tail(self.first)
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """What becomes of them, and which they are."""
         return words_of(self.first) if len(self.changes) == 1 else [*words_of(self.first), _listed(self)]

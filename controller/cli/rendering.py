@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
+    from rich.text import Text
 
     from controller.plan.brakes import Refusal
     from controller.plan.change import Change, Outcome
@@ -35,6 +36,7 @@ _SIGNS = {
 _WIDTH_WITHOUT_TERMINAL = 100
 _INDENT = 4
 _FEW = 3
+_LINES_AT_ONCE = 500
 _MOST_REPORTS = 30
 _MOST_SUBJECTS = 12
 
@@ -160,6 +162,8 @@ def _print_report_mode(out: Console, changes: Sequence[Change]) -> None:
 
 
 def _print_changes(out: Console, changes: Sequence[Change]) -> None:
+    from rich.text import Text
+
     adoptions: dict[str, list[str]] = {}
     for change in changes:
         if is_adoption(change):
@@ -167,9 +171,11 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
     many = {section for section, keys in adoptions.items() if len(keys) > _FEW}
     shown = [change for change in changes if not (is_adoption(change) and change.section in many)]
     groups = grouped(shown)
-    width = _name_width(groups, out.width)
-    for group in groups:
-        _print_group(out, group, width)
+    width = out.width  # asked for once: the console looks at the environment each time
+    name_width = _name_width(groups, width)
+    for start in range(0, len(groups), _LINES_AT_ONCE):
+        lines = [_line(group, name_width, width) for group in groups[start : start + _LINES_AT_ONCE]]
+        out.print(Text("\n").join(lines), soft_wrap=True)
     for section in sorted(many):
         text = f"  ~ {counted(len(adoptions[section]), section)} adopted, nothing but our mark is set: "
         out.print(fitted(text, adoptions[section], out.width), style="yellow", soft_wrap=True)
@@ -181,28 +187,28 @@ def _name_width(groups: Iterable[Group], width: int) -> int:
     return min(max(names, default=0), width * 2 // 5)
 
 
-def _print_group(out: Console, group: Group, name_width: int) -> None:
+def _line(group: Group, name_width: int, width: int) -> Text:
     """Sign, name, words, and the place at the right edge; further words on lines of their own."""
     from rich.text import Text
 
     change = group.first
     sign, style = _SIGNS[change.operation]
     takes_away = style == "red" or change.removals.get("users") or change.removals.get("admins")
-    place = shortened(place_of(change.source), out.width // 3) if change.source else ""
+    place = shortened(place_of(change.source), width // 3) if change.source else ""
     name = group.name
     column = max(len(name), name_width)
-    room = out.width - _INDENT - column - 2 - (len(place) + 2 if place else 0)
+    room = width - _INDENT - column - 2 - (len(place) + 2 if place else 0)
     left = _INDENT + name_width + 2
-    words = packed(group.words, room if room >= LEAST_ROOM else 0, out.width - left)
+    words = packed(group.words, room if room >= LEAST_ROOM else 0, width - left)
     line = Text().append(f"  {sign} {name:<{column if words and words[0] else 0}}", style)
     tone = "red" if takes_away else ""
     line.append(f"  {words[0]}" if words and words[0] else "", tone)
     if place:
-        gap = max(2, out.width - line.cell_len - len(place))
+        gap = max(2, width - line.cell_len - len(place))
         line.append(" " * gap).append(place, "dim")
     for more in words[1:]:
         line.append("\n" + " " * left).append(more, tone)
-    out.print(line, soft_wrap=True)
+    return line
 
 
 def _print_reports(out: Console, reports: Sequence[Report]) -> None:

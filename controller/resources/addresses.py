@@ -64,7 +64,8 @@ def held_addresses(changes: Iterable[Change], users: Mapping[str, User], context
         )
         for change in made
         if (email := _new_address(change))
-        and (holder := holders.get(email, change.key)) not in {change.key, *leaving}
+        and (holder := holders.get(email, change.key)) != change.key
+        and holder not in leaving
     ]
 
 

@@ -185,6 +185,12 @@ def _assigned(
     return _optional(users=users, teams=groups)
 
 
+def _set(assigned: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """One set only: what two give the same person differently is a mistake."""
+    match = st.sampled_from([{"tags": ["prod"]}, {"name": "*-01"}, {"name": "nobody-*"}])
+    return st.builds(lambda match, more: {"match": match, **more}, match, assigned)
+
+
 @st.composite
 def policies(draw: st.DrawFn, secrets: Path) -> dict[str, Any]:
     """A whole policy; references to secrets point into the folder `secrets` (a file `google` in it)."""
@@ -208,6 +214,7 @@ def policies(draw: st.DrawFn, secrets: Path) -> dict[str, Any]:
         "users": users,
         "clients": clients,
         "machines": draw(_optional(**{"web-01": assigned, "db-01": assigned, "ct-01": assigned})),
+        "machine_sets": draw(_optional(fleet=_set(assigned))),
         "pools": draw(_optional(gpu=assigned, lab=assigned)),
         "storages": draw(_optional(local=assigned)),
         "nodes": draw(_optional(pve1=assigned, pve2=assigned)),

@@ -221,7 +221,7 @@ def test_a_backup_shows_its_age(line: Line):
 
 
 def test_a_change_by_hand_in_the_lab_pages(line: Line):
-    line.scenery.take_role_by_hand("bruno.keller", "maintainer")
+    line.scenery.take_role_by_hand("bruno.keller", "maintainer", by="carol.weber")
     page = line.pager.wait_for("StewardDrift")
     assert page["labels"]["resource"] == "users"
     assert page["labels"]["operation"] == "update"

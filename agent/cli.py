@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agent import VERSION
 from agent.configuration import DEFAULT_PATH
-from agent.errors import AgentError
+from agent.errors import AgentError, UsageError
 
 __all__ = ["main"]
 
@@ -42,12 +42,18 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return its exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
-    arguments = _parser("verify" in words[:1]).parse_args(words)
+    parser = _parser("verify" in words[:1], describing=not {"-h", "--help"}.isdisjoint(words))
+    arguments, rest = parser.parse_known_args(words)
     run: Callable[[argparse.Namespace], int] = arguments.run
+    if rest and "path_procfs" not in arguments:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     try:
         status = run(arguments)
         sys.stdout.flush()
         return status
+    except UsageError as error:
+        parser.error(str(error))
     except AgentError as error:
         _say(f"steward-agent: {error}")
         if error.hint:
@@ -64,17 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_ERROR
 
 
-def _parser(with_verifier: bool) -> argparse.ArgumentParser:
-    """Build the parser; the verifier is loaded only where its options are wanted."""
+def _parser(with_verifier: bool, *, describing: bool = False) -> argparse.ArgumentParser:
+    """Build the parser; verifier and collectors are loaded only where their options are wanted."""
     parser: argparse.ArgumentParser = _Parser(
         prog="steward-agent", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"steward-agent {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_enroll(commands)
-    _add_run(commands)
+    _add_run(commands, describing)
     _add_executor(commands)
-    _add_export(commands)
+    _add_export(commands, describing)
     _add_deliver(commands)
     _add_status(commands)
     _add_trust(commands)
@@ -90,6 +96,8 @@ def _parser(with_verifier: bool) -> argparse.ArgumentParser:
 
 
 if TYPE_CHECKING:
+    from agent.exporter_flags import Exporting
+
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
 
 
@@ -112,16 +120,16 @@ def _add_enroll(commands: "_Commands") -> None:
     parser.set_defaults(run=_enroll)
 
 
-def _add_run(commands: "_Commands") -> None:
+def _add_run(commands: "_Commands", describing: bool) -> None:
     parser = commands.add_parser(
         "run",
         help="the network process: poll the controller, serve /metrics",
-        description="Polls the controller, carries deliveries to the executor and receipts back, and serves "
-        "/metrics. Needs no rights: run it as a user of its own. It never starts the executor: systemd does "
+        description="Polls the controller, carries deliveries to the executor and receipts back, and serves\n"
+        "/metrics. Needs no rights: run it as a user of its own. It never starts the executor: systemd does\n"
         "by socket activation, without systemd start `steward-agent executor` yourself.",
     )
     _configured(parser)
-    _exporter_options(parser)
+    _exporter_options(parser, describing)
     parser.add_argument(
         "--poll-seconds",
         type=_poll_seconds,
@@ -147,12 +155,12 @@ def _add_executor(commands: "_Commands") -> None:
     parser.set_defaults(run=_executor)
 
 
-def _add_export(commands: "_Commands") -> None:
+def _add_export(commands: "_Commands", describing: bool) -> None:
     parser = commands.add_parser(
         "export",
         help="serve /metrics alone, without a controller",
-        description="Serves this machine's metrics under node_exporter's and dcgm-exporter's names. Needs no "
-        "configuration and no enrolment.",
+        description="Serves this machine's metrics under node_exporter's, dcgm-exporter's and "
+        "prometheus-pve-exporter's names.\nNeeds no configuration and no enrolment.",
     )
     parser.add_argument(
         "--listen",
@@ -160,7 +168,7 @@ def _add_export(commands: "_Commands") -> None:
         metavar="HOST:PORT",
         help="default 127.0.0.1:9095; port 0 picks a free one",
     )
-    _exporter_options(parser)
+    _exporter_options(parser, describing)
     parser.set_defaults(run=_export)
 
 
@@ -212,7 +220,12 @@ def _configured(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _exporter_options(parser: argparse.ArgumentParser) -> None:
+def _exporter_options(parser: argparse.ArgumentParser, describing: bool) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    if describing:
+        from agent.exporter_flags import describe
+
+        parser.epilog = describe()
     group = parser.add_argument_group("exporters", "as node_exporter's flags of the same names")
     for name, value in (
         ("procfs", "/proc"),
@@ -268,8 +281,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     return run_network(
         arguments.config,
-        _paths(arguments),
-        insecure=arguments.insecure,
+        _exporting(arguments),
         poll_seconds=arguments.poll_seconds,
     )
 
@@ -283,7 +295,7 @@ def _executor(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from agent.processes import run_export
 
-    return run_export(arguments.listen, _paths(arguments), insecure=arguments.insecure)
+    return run_export(arguments.listen, _exporting(arguments))
 
 
 def _deliver(arguments: argparse.Namespace) -> int:
@@ -311,14 +323,18 @@ def _trust_install(arguments: argparse.Namespace) -> int:
     return local.trust_install(arguments.config, _read(arguments.file, 4 << 20))
 
 
-def _paths(arguments: argparse.Namespace) -> dict[str, Path]:
-    """Where the exporters read, by the names of exporters.build.Options."""
-    return {
-        "procfs": arguments.path_procfs,
-        "sysfs": arguments.path_sysfs,
-        "rootfs": arguments.path_rootfs,
-        "udev_data": arguments.path_udev_data,
-    }
+def _exporting(arguments: argparse.Namespace) -> "Exporting":
+    """What the command line says about the exporters; raises UsageError."""
+    from agent.exporter_flags import Exporting, parse
+
+    return Exporting(
+        procfs=arguments.path_procfs,
+        sysfs=arguments.path_sysfs,
+        rootfs=arguments.path_rootfs,
+        udev_data=arguments.path_udev_data,
+        given=parse(arguments.rest),
+        insecure=arguments.insecure,
+    )
 
 
 def _read(name: str, limit: int) -> bytes:

@@ -49,11 +49,13 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where /metrics is served, and the address that the controller hands to Prometheus.
 
     `advertise` is a URL such as `http://web1.example.org:9095`; empty means nothing is advertised unless
-    `listen` is an address that others can reach.
+    `listen` is an address that others can reach. `flags` are those of the collectors, without their dashes,
+    such as `collector.netdev.device-exclude`; a switch has the value true or false.
     """
 
     listen: str = "127.0.0.1:9095"
     advertise: str = ""
+    flags: dict[str, bool | str | list[str]] = msgspec.field(default_factory=dict)
 
 
 class ExecutorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +124,12 @@ class Loaded:
     def backups_directory(self) -> Path:
         """One JSON file per path set and repository, read by the exporter."""
         return self.state / "backups"
+
+    @property
+    def exporter_flags(self) -> dict[str, tuple[str, ...]]:
+        """Flags of the collectors by name, as the exporters take them; the state of backups is ours."""
+        flags = {name: _texts(value) for name, value in self.settings.metrics.flags.items()}
+        return {"collector.backup.directory": (str(self.backups_directory),), **flags}
 
     def resources(self, kind: str) -> Resources:
         """Return the bounds of one run of `kind`."""
@@ -198,6 +206,8 @@ def _variables() -> dict[str, tuple[str, str, type]]:
     }
     for section, struct in (("metrics", Metrics), ("executor", ExecutorSettings)):
         for field in msgspec.structs.fields(struct):
+            if field.type not in (int, str):
+                continue
             kind = int if field.type is int else str
             names[f"{section}_{field.name}".upper()] = (section, field.name, kind)
     return {_PREFIX + name: place for name, place in names.items()}
@@ -280,6 +290,12 @@ def _bad_addresses(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "metrics.listen", f"{listen!r} is not HOST:PORT"
     if advertise and not _URL.fullmatch(advertise):
         yield "metrics.advertise", f"{advertise!r} is not an address such as http://web1.example.org:9095"
+
+
+def _texts(value: bool | str | list[str]) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return ("true" if value else "false",)
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _is_usable(text: str) -> bool:

@@ -9,6 +9,7 @@ AgentError
 ├── FrameError                   what came over the Unix socket is not a frame of ours
 ├── ControllerUnavailableError   the controller did not answer; try again later
 │   └── UntrustedControllerError its certificate is not by the CA that is pinned
+├── UsageError                   the command line is not what the command takes
 └── RunnerError                  a program could not be started or its supervisor died
 """
 
@@ -23,6 +24,7 @@ __all__ = [
     "NoSpaceError",
     "RunnerError",
     "UntrustedControllerError",
+    "UsageError",
 ]
 
 
@@ -32,6 +34,10 @@ class AgentError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UsageError(AgentError):
+    """A flag is unknown, lacks its value, or has one that it does not take."""
 
 
 class ConfigurationError(AgentError):

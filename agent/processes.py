@@ -6,17 +6,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.configuration import Loaded, load
 from agent.errors import AgentError
+from agent.exporter_flags import Exporting
 from agent.logs import configure, log
-
-if TYPE_CHECKING:
-    from exporters.build import Options
 
 __all__ = ["metrics_address", "run_executor", "run_export", "run_network"]
 
@@ -61,7 +59,7 @@ def run_executor(config: Path, socket: Path | None) -> int:
     return 0
 
 
-def run_network(config: Path, paths: Mapping[str, Path], *, insecure: bool, poll_seconds: int) -> int:
+def run_network(config: Path, exporting: Exporting, *, poll_seconds: int) -> int:
     """Poll and serve /metrics until SIGTERM or SIGINT; raises AgentError."""
     configure()
     loaded = load(config, os.environ)
@@ -70,20 +68,21 @@ def run_network(config: Path, paths: Mapping[str, Path], *, insecure: bool, poll
             "the network process runs as root: give it a user of its own",
             user=loaded.settings.executor.network_user,
         )
-    return _until_told(_network(loaded, paths, insecure=insecure, poll_seconds=poll_seconds))
+    return _until_told(_network(loaded, exporting, poll_seconds=poll_seconds))
 
 
-def run_export(listen: str, paths: Mapping[str, Path], *, insecure: bool) -> int:
+def run_export(listen: str, exporting: Exporting) -> int:
     """Serve /metrics alone until SIGTERM or SIGINT; raises AgentError."""
     configure()
-    return _until_told(_export(listen, paths, insecure=insecure))
+    return _until_told(_export(listen, exporting))
 
 
-async def _network(loaded: Loaded, paths: Mapping[str, Path], *, insecure: bool, poll_seconds: int) -> None:
+async def _network(loaded: Loaded, exporting: Exporting, *, poll_seconds: int) -> None:
     from agent.identity import read_identity, read_key
     from agent.network import Network, Pace
     from agent.tally import Tally
-    from exporters.build import system_registry
+    from exporters.build import registry as build
+    from exporters.collector import Collector
     from exporters.registry import Source
     from exporters.server import listening
 
@@ -91,10 +90,10 @@ async def _network(loaded: Loaded, paths: Mapping[str, Path], *, insecure: bool,
     identity = read_identity(directory)
     key = read_key(directory / "transport.pem")
     tally = Tally()
-    options = replace(_options(paths), backup_state=loaded.backups_directory)
-    registry = system_registry(options, [Source("agent", tally.collect)])
+    host = exporting.host(loaded.exporter_flags)
+    registry = build(host, [Source("agent", Collector(tally.collect))])
     with contextlib.closing(registry):
-        async with listening(registry, loaded.settings.metrics.listen, insecure=insecure) as bound:
+        async with listening(registry, loaded.settings.metrics.listen, insecure=exporting.insecure) as bound:
             log("metrics are served", address=f"http://{bound}/metrics")
             network = Network(
                 identity=identity,
@@ -108,27 +107,16 @@ async def _network(loaded: Loaded, paths: Mapping[str, Path], *, insecure: bool,
             await network.run()
 
 
-async def _export(listen: str, paths: Mapping[str, Path], *, insecure: bool) -> None:
-    from exporters.build import system_registry
+async def _export(listen: str, exporting: Exporting) -> None:
+    from exporters.build import registry as build
     from exporters.server import listening
 
-    registry = system_registry(_options(paths))
+    registry = build(exporting.host({}))
     with contextlib.closing(registry):
-        async with listening(registry, listen, insecure=insecure) as bound:
+        async with listening(registry, listen, insecure=exporting.insecure) as bound:
             sys.stdout.write(f"http://{bound}/metrics\n")
             sys.stdout.flush()
             await asyncio.get_running_loop().create_future()
-
-
-def _options(paths: Mapping[str, Path]) -> "Options":
-    from exporters.build import Options
-
-    return Options(
-        procfs=paths["procfs"],
-        sysfs=paths["sysfs"],
-        rootfs=paths["rootfs"],
-        udev_data=paths["udev_data"],
-    )
 
 
 def metrics_address(loaded: Loaded, bound: str, controller: str, host_name: str) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from exporters.collector import Collector
 from exporters.errors import ExporterError, NoDataError
 from exporters.samples import Family
 
@@ -45,6 +46,10 @@ class Background:
         self._first = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def collector(self) -> Collector:
+        """This source as the table's collector."""
+        return Collector(self.collect, self.close, self.age_seconds)
 
     @property
     def stale_seconds(self) -> float:

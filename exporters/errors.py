@@ -6,6 +6,7 @@ ExporterError
 ├── SampleError             a collector built a family that the text format cannot carry
 ├── StuckError              a job did not come back within its deadline
 ├── UnknownCollectorError   a scrape asked for a collector that is not in the table
+├── SettingError            a flag is unknown or its value is not what it takes
 └── ListenError             the address is not loopback and nobody said that this is wanted
 """
 
@@ -39,6 +40,10 @@ class StuckError(ExporterError):
 
 class UnknownCollectorError(ExporterError):
     """`collect[]` or `exclude[]` named a collector that is not enabled."""
+
+
+class SettingError(ExporterError):
+    """A flag that no collector has, or a value that it does not take; the text names the flag."""
 
 
 class ListenError(ExporterError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic, time
 
+from exporters.collector import Collector
 from exporters.errors import ExporterError, NoDataError, SampleError, UnknownCollectorError
 from exporters.lane import Job, Lane, Outcome
 from exporters.samples import Family, Kind, Metric, Number, Rows
@@ -70,19 +71,12 @@ _AGE = Metric(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A row of the table: the collector, what it may take, and whether node_exporter has it under this name.
-
-    `collect` reads and returns families; it raises `NoDataError` where there is nothing to read and anything
-    else where it failed. `age_seconds` is there for a collector that reads in the background. `close` lets go
-    of what it holds.
-    """
+    """A collector with its name, what one run may take, and whether node_exporter has it under this name."""
 
     name: str
-    collect: Callable[[], Sequence[Family]]
+    collector: Collector
     deadline_seconds: float = DEADLINE_SECONDS
     in_node_exporter: bool = False
-    age_seconds: Callable[[], float | None] | None = None
-    close: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -171,7 +165,7 @@ class Registry:
         """Let go of threads and files; a stuck thread ends with the process."""
         self._lane.close()
         for state in self._states.values():
-            state.source.close()
+            state.source.collector.close()
 
     async def _scrape(self, wanted: tuple[str, ...]) -> Reading:
         async with self._one_at_a_time:
@@ -195,7 +189,7 @@ class Registry:
         renderer = Renderer()
 
         def run() -> str:
-            return renderer.render(source.collect())
+            return renderer.render(source.collector.collect())
 
         return _State(source, Job(source.name, run, source.deadline_seconds), renderer)
 
@@ -258,4 +252,5 @@ def _about(states: Sequence[_State]) -> list[Family]:
 
 
 def _age(state: _State) -> Number | None:
-    return None if state.source.age_seconds is None else state.source.age_seconds()
+    age_seconds = state.source.collector.age_seconds
+    return None if age_seconds is None else age_seconds()

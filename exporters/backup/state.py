@@ -10,8 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporters.background import Background
+from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, Number
+from exporters.settings import file_path
+
+STATE = file_path("collector.backup.directory", None, "Folder of the state files that backups leave.")
+SETTINGS = (STATE,)
 
 _LABELS = ("set", "repository")
 _LAST_SUCCESS = Metric(
@@ -37,6 +43,7 @@ _BYTES = Metric("steward_backup_last_run_bytes", Kind.GAUGE, "Bytes that the las
 _UNREADABLE = Metric(
     "steward_backup_unreadable_state_files", Kind.GAUGE, "State files that are not what they should be."
 )
+_INTERVAL_SECONDS = 15.0
 _MOST_FILES = 1000
 _LONGEST_FILE_BYTES = 1 << 16
 _DONE = "done"
@@ -149,3 +156,21 @@ def _number(raw: Mapping[str, object], name: str) -> Number:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise SourceError("backup state", f"{name} is no number")
     return value
+
+
+def build(host: Host) -> Collector:
+    """The collector; without a folder it has no data."""
+    folder = host.settings[STATE]
+    if folder is None:
+        return Collector(_nowhere)
+    background = Background(
+        "backup",
+        lambda: collect(read(folder)),
+        interval_seconds=_INTERVAL_SECONDS,
+        idle_interval_seconds=_INTERVAL_SECONDS,
+    )
+    return background.collector()
+
+
+def _nowhere() -> Sequence[Family]:
+    raise NoDataError("no folder of backup states is named")

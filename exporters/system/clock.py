@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Rows, label
 from exporters.system.tree import Tree
 
@@ -35,7 +36,7 @@ class Raw:
     sources: tuple[tuple[bytes, bytes], ...]
 
 
-class Collector:
+class Clock:
     """Keeps the list of clock source devices, which is fixed at boot."""
 
     def __init__(self, tree: Tree) -> None:
@@ -78,3 +79,8 @@ def collect(raw: Raw) -> list[Family]:
         Family(_AVAILABLE, available, (1,) * len(available)),
         Family(_CURRENT, current, (1,) * len(current)),
     ]
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(Clock(host.tree).collect)

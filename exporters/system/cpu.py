@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import ge
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Rows
 from exporters.system.tree import Tree
@@ -72,7 +73,7 @@ class Raw:
     package_throttles: tuple[int, ...]
 
 
-class Collector:
+class Cpus:
     """Keeps the last ticks, because some counters of the kernel step back a little now and then."""
 
     def __init__(self, tree: Tree) -> None:
@@ -206,3 +207,8 @@ def _rows(cpus: tuple[str, ...]) -> tuple[Rows, Rows]:
         tuple((cpu, mode) for cpu in cpus for mode in _MODES),
         tuple((cpu, mode) for cpu in cpus for mode in _GUEST_MODES),
     )
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(Cpus(host.tree).collect)

@@ -7,12 +7,20 @@ times are milliseconds. Partitions, loop and ram devices are left out by default
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Number, label
+from exporters.settings import expression
 from exporters.system.filters import accepts
 from exporters.system.tree import Tree, read_file
 
-DEFAULT_EXCLUDE = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
+INCLUDE = expression("collector.diskstats.device-include", "", "Devices to report; not with device-exclude.")
+EXCLUDE = expression(
+    "collector.diskstats.device-exclude",
+    r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$",
+    "Devices not to report.",
+)
+SETTINGS = (INCLUDE, EXCLUDE)
 
 _BYTES_PER_SECTOR = 512
 _SECONDS_PER_MILLISECOND = 0.001  # a product as in node_exporter, whose last digits differ from a quotient's
@@ -109,12 +117,12 @@ class Disk:
     properties: Mapping[str, str]
 
 
-class Collector:
+class Disks:
     """Keeps udev's answer for a device until its file changes."""
 
     def __init__(self, tree: Tree, accept: Callable[[str], bool] | None = None) -> None:
         self._tree = tree
-        self._accept = accepts(exclude=DEFAULT_EXCLUDE) if accept is None else accept
+        self._accept = accepts(exclude=EXCLUDE.default) if accept is None else accept
         self._udev: dict[str, tuple[tuple[int, int], Mapping[str, str]]] = {}
 
     def collect(self) -> list[Family]:
@@ -206,3 +214,10 @@ def _ata(raw: list[Disk], name: str, metric: Metric) -> Family:
             rows.append((disk.name,))
             values.append(int(text))
     return Family(metric, tuple(rows), values)
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    include = host.settings[INCLUDE]
+    accept = accepts(include=include, exclude="" if include else host.settings[EXCLUDE])
+    return Collector(Disks(host.tree, accept).collect)

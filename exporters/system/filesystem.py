@@ -11,19 +11,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from errno import ESTALE
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError, StuckError
 from exporters.lane import Job, Lane, Outcome
 from exporters.samples import Family, Kind, Metric, Number, Row, Rows, label
+from exporters.settings import expression
 from exporters.system.filters import accepts
 from exporters.system.tree import Tree
 
-DEFAULT_MOUNTS_EXCLUDE = (
-    r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
+MOUNTS_EXCLUDE = expression(
+    "collector.filesystem.mount-points-exclude",
+    r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
+    "Mount points not to report.",
 )
-DEFAULT_TYPES_EXCLUDE = (
+TYPES_EXCLUDE = expression(
+    "collector.filesystem.fs-types-exclude",
     "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
-    "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$"
+    "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
+    "Types of file systems not to report.",
 )
+SETTINGS = (MOUNTS_EXCLUDE, TYPES_EXCLUDE)
 DEADLINE_SECONDS = 0.5
 BUDGET_SECONDS = 1.5
 
@@ -83,7 +90,7 @@ class Raw:
     mounts: tuple[tuple[Mount, Sizes | str], ...]
 
 
-class Collector:
+class Mounts:
     """Asks each mount that the filters accept. `statfs` is a parameter so that a test can let it hang."""
 
     def __init__(
@@ -95,8 +102,8 @@ class Collector:
         statfs: Callable[[bytes], os.statvfs_result] = os.statvfs,
     ) -> None:
         self._tree = tree
-        self._accept_mount = accepts(exclude=DEFAULT_MOUNTS_EXCLUDE) if accept_mount is None else accept_mount
-        self._accept_type = accepts(exclude=DEFAULT_TYPES_EXCLUDE) if accept_type is None else accept_type
+        self._accept_mount = accepts(exclude=MOUNTS_EXCLUDE.default) if accept_mount is None else accept_mount
+        self._accept_type = accepts(exclude=TYPES_EXCLUDE.default) if accept_type is None else accept_type
         self._statfs = statfs
         self._lane = Lane[Sizes]("exporters-statfs")
         self._text = b""
@@ -216,3 +223,13 @@ def _answer(outcome: Outcome[Sizes]) -> Sizes | str:
     if isinstance(error, OSError) and error.errno is not None:
         return _ESTALE_TEXT if error.errno == ESTALE else os.strerror(error.errno).lower()
     raise error if error is not None else SourceError("statfs", "no answer and no error")
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    mounts = Mounts(
+        host.tree,
+        accept_mount=accepts(exclude=host.settings[MOUNTS_EXCLUDE]),
+        accept_type=accepts(exclude=host.settings[TYPES_EXCLUDE]),
+    )
+    return Collector(mounts.collect, mounts.close)

@@ -1,5 +1,6 @@
 """node_load1, node_load5, node_load15 from /proc/loadavg (proc(5))."""
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
@@ -27,3 +28,8 @@ def collect(raw: bytes) -> list[Family]:
         return [metric.one(float(field)) for metric, field in zip(_LOADS, fields, strict=True)]
     except ValueError as error:
         raise SourceError("/proc/loadavg", str(error)) from error
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(lambda: collect(read(host.tree)))

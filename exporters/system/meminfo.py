@@ -6,6 +6,7 @@ out.
 
 import re
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
@@ -92,3 +93,8 @@ def collect(raw: bytes) -> list[Family]:
     if not families:
         raise SourceError("/proc/meminfo", "no known field in it")
     return families
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(lambda: collect(read(host.tree)))

@@ -8,10 +8,16 @@ net/core/net-procfs.c); packets that nobody handled come from /sys.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, label
+from exporters.settings import expression
 from exporters.system.filters import accepts
 from exporters.system.tree import Tree
+
+INCLUDE = expression("collector.netdev.device-include", "", "Devices to report; not with device-exclude.")
+EXCLUDE = expression("collector.netdev.device-exclude", "", "Devices not to report.")
+SETTINGS = (INCLUDE, EXCLUDE)
 
 _FIELDS = [
     "receive_bytes",
@@ -52,7 +58,7 @@ class Raw:
     nohandler: dict[str, int]
 
 
-class Collector:
+class Devices:
     """Reports the devices that the filter accepts; by default all of them, as node_exporter does."""
 
     def __init__(self, tree: Tree, accept: Callable[[str], bool] | None = None) -> None:
@@ -108,3 +114,9 @@ def collect(raw: Raw) -> list[Family]:
     known = tuple((device,) for device in raw.nohandler)
     families.append(Family(_NOHANDLER, known, tuple(raw.nohandler.values())))
     return families
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    accept = accepts(include=host.settings[INCLUDE], exclude=host.settings[EXCLUDE])
+    return Collector(Devices(host.tree, accept).collect)

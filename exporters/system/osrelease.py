@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree, read_file
@@ -45,7 +46,7 @@ _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*$")
 _MAJOR_MINOR = re.compile(r"[0-9]+\.?[0-9]*")
 
 
-class Collector:
+class OsRelease:
     """Keeps what it made of the file until the file changes."""
 
     def __init__(self, tree: Tree) -> None:
@@ -110,3 +111,8 @@ def _unquote(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
     return re.sub(r"\\(.)", r"\1", text)
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(OsRelease(host.tree).collect)

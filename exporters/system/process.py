@@ -7,11 +7,15 @@ import os
 import platform
 import resource
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+
+DISTRIBUTION = "steward-infra"
 
 _CPU = Metric("process_cpu_seconds_total", Kind.COUNTER, "Total user and system CPU time spent in seconds.")
 _VIRTUAL = Metric("process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory size in bytes.")
@@ -63,7 +67,7 @@ class Raw:
     boot_time: int
 
 
-class Collector:
+class OwnProcess:
     """Reads /proc/self of the live /proc, whatever tree the others read."""
 
     def __init__(self, version: str) -> None:
@@ -140,3 +144,16 @@ def _open_files() -> int:
 def _build_row(version: str) -> tuple[str, ...]:
     machine = platform.machine()
     return ("", _ARCHITECTURES.get(machine, machine), "linux", "", "steward", "", version)
+
+
+def build(_host: Host) -> Collector:
+    """The collector of this process."""
+    own = OwnProcess(_version())
+    return Collector(own.collect, own.close)
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:  # run from a source tree
+        return "0"

@@ -2,6 +2,7 @@
 
 import re
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
@@ -35,3 +36,8 @@ def collect(raw: bytes) -> list[Family]:
     if not found:
         raise SourceError("/proc/stat", "no counters in it")
     return [_METRICS[name].one(int(value)) for name, value in found]
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(lambda: collect(read(host.tree)))

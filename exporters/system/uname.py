@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import read_file
 
@@ -34,3 +35,8 @@ def collect(raw: Raw) -> list[Family]:
     domain = label(raw.domain.rstrip(b"\n"))
     row = (domain, system.machine, system.nodename, system.release, system.sysname, system.version)
     return [Family(_INFO, (row,), (1,))]
+
+
+def build(_host: Host) -> Collector:
+    """The collector on this host."""
+    return Collector(lambda: collect(read()))

@@ -3,11 +3,16 @@
 import re
 from functools import lru_cache
 
+from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
+from exporters.settings import expression
 from exporters.system.tree import Tree
 
-DEFAULT_FIELDS = "^(oom_kill|pgpg|pswp|pg.*fault).*"
+FIELDS = expression(
+    "collector.vmstat.fields", "^(oom_kill|pgpg|pswp|pg.*fault).*", "Fields of /proc/vmstat to report."
+)
+SETTINGS = (FIELDS,)
 
 
 def read(tree: Tree) -> bytes:
@@ -15,7 +20,7 @@ def read(tree: Tree) -> bytes:
     return tree.proc("vmstat")
 
 
-def collect(raw: bytes, fields: str = DEFAULT_FIELDS) -> list[Family]:
+def collect(raw: bytes, fields: str = FIELDS.default) -> list[Family]:
     """A family for each field whose name the expression finds.
 
     Raises:
@@ -39,3 +44,9 @@ def _chosen(names: tuple[bytes, ...], fields: str) -> tuple[tuple[int, Metric], 
         for place, name in enumerate(texts)
         if pattern.search(name)
     )
+
+
+def build(host: Host) -> Collector:
+    """The collector on this host."""
+    fields = host.settings[FIELDS]
+    return Collector(lambda: collect(read(host.tree), fields))

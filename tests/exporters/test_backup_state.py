@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.backup import state
-from exporters.build import Options, backup_sources
 from exporters.errors import NoDataError, SourceError
-from exporters.registry import Registry
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
+from tests.exporters.trees import at, host, only, scrape
 
 GOOD = {
     "set": "etc",
@@ -108,12 +107,12 @@ def test_without_files_there_is_no_data(tmp_path, made):
 
 async def test_in_the_registry(tmp_path):
     write(tmp_path / "backups")
-    registry = Registry(backup_sources(Options(backup_state=tmp_path / "backups")))
-    seen = parse((await registry.scrape()).text.decode())
+    flags = {**only("backup"), "collector.backup.directory": str(tmp_path / "backups")}
+    seen = await scrape(host(at(tmp_path), flags))
     assert seen.of("steward_backup_last_success_timestamp_seconds", **WHERE) == 1795000012
     assert seen.of("steward_scrape_collector_age_seconds", collector="backup") >= 0
-    registry.close()
 
 
-def test_a_folder_of_the_agent_is_asked_for_only_where_it_is_named():
-    assert backup_sources(Options()) == []
+async def test_without_a_folder_there_is_no_data(tmp_path):
+    seen = await scrape(host(at(tmp_path), only("backup")))
+    assert seen.of("steward_scrape_collector_no_data", collector="backup") == 1

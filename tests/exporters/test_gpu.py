@@ -7,16 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from exporters.build import Options, gpu_source
 from exporters.errors import ExporterError, NoDataError
+from exporters.gpu.build import build
 from exporters.gpu.collector import Naming, collect
 from exporters.gpu.reader import Reader
-from exporters.registry import Registry
+from exporters.registry import Registry, Source
+from exporters.system.tree import Tree
 from exporters.text import Renderer
 from lab.nvidia import Driver
 from lab.nvidia.errors import ScriptError
 from lab.nvidia.script import parse as parse_script
 from tests.exporters.exposition import parse
+from tests.exporters.trees import host
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "gpu.prom"
 UP = "steward_gpu_up"
@@ -199,7 +201,7 @@ def test_a_driver_that_cannot_be_initialised_is_a_failure():
 
 async def test_the_registry_reads_it_in_the_background_by_one_thread():
     machine = driver(gpu(0))
-    registry = Registry([gpu_source(Options(nvml=machine, hostname="h"))], fresh_seconds=0)
+    registry = Registry([Source("gpu", build(host(Tree()), machine))], fresh_seconds=0)
     for _ in range(50):
         seen = parse((await registry.scrape()).text.decode())
     assert seen.of("steward_gpu_up", uuid="GPU-0") == 1
@@ -217,7 +219,8 @@ async def test_nvml_that_hangs_costs_the_gpu_series_and_one_thread():
             gate.wait()
             return super().nvmlDeviceGetPowerUsage(handle)
 
-    source = gpu_source(Options(nvml=Hung({"gpus": [gpu(0)]}), gpu_interval_seconds=0.01))
+    flags = {"collector.gpu.interval": "10ms"}
+    source = Source("gpu", build(host(Tree(), flags), Hung({"gpus": [gpu(0)]})))
     registry = Registry([source], fresh_seconds=0)
     await registry.scrape()
     before = threading.active_count()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from exporters.collector import Collector
 from exporters.errors import NoDataError, SampleError, UnknownCollectorError
 from exporters.registry import Registry, Source
 from exporters.samples import Family, Kind, Metric
@@ -24,6 +25,10 @@ class Steady:
 
     def __call__(self):
         return self.now
+
+
+def of(name, collect, **more):
+    return Source(name, Collector(collect), **more)
 
 
 class Counting:
@@ -54,9 +59,7 @@ async def read(registry, names=None):
 
 async def test_each_collector_says_how_it_fared():
     steady = Steady()
-    registry = Registry(
-        [Source("good", Counting(), in_node_exporter=True)], clock=lambda: 1234.5, steady=steady
-    )
+    registry = Registry([of("good", Counting(), in_node_exporter=True)], clock=lambda: 1234.5, steady=steady)
     seen = await read(registry)
     assert seen.of("test_one") == 1
     for name in ("node_scrape_collector_success", "steward_scrape_collector_success"):
@@ -71,7 +74,7 @@ async def test_each_collector_says_how_it_fared():
 async def test_a_collector_that_raises_costs_its_own_series():
     bad = Counting(TWO)
     bad.error = RuntimeError("broken")
-    registry = Registry([Source("bad", bad, in_node_exporter=True), Source("good", Counting())])
+    registry = Registry([of("bad", bad, in_node_exporter=True), of("good", Counting())])
     seen = await read(registry)
     assert seen.of("test_one") == 1
     assert "test_two" not in seen.names()
@@ -86,7 +89,7 @@ async def test_a_collector_that_raises_costs_its_own_series():
 async def test_nothing_to_read_is_no_failure(caplog):
     absent = Counting(TWO)
     absent.error = NoDataError("no such hardware")
-    registry = Registry([Source("gpu", absent, in_node_exporter=True)])
+    registry = Registry([of("gpu", absent, in_node_exporter=True)])
     seen = await read(registry)
     assert seen.of("steward_scrape_collector_success", collector="gpu") == 1
     assert seen.of("steward_scrape_collector_no_data", collector="gpu") == 1
@@ -97,8 +100,8 @@ async def test_nothing_to_read_is_no_failure(caplog):
 
 async def test_a_collector_that_hangs_costs_its_own_series_and_one_thread(gate):
     steady = Steady()
-    hung = Source("hung", lambda: gate.wait() or [], deadline_seconds=0.05)
-    registry = Registry([hung, Source("good", Counting())], steady=steady)
+    hung = of("hung", lambda: gate.wait() or [], deadline_seconds=0.05)
+    registry = Registry([hung, of("good", Counting())], steady=steady)
     await read(registry)
     before = threading.active_count()
     for turn in range(2, 200):
@@ -120,7 +123,7 @@ BAD_FAMILIES = {
 
 @pytest.mark.parametrize("families", BAD_FAMILIES.values(), ids=BAD_FAMILIES.keys())
 async def test_families_that_cannot_be_rendered_are_a_failure_of_their_collector(families):
-    registry = Registry([Source("bad", lambda: families), Source("good", Counting(TWO))])
+    registry = Registry([of("bad", lambda: families), of("good", Counting(TWO))])
     seen = await read(registry)
     assert seen.of("test_two") == 1
     assert seen.of("steward_scrape_collector_success", collector="bad") == 0
@@ -128,7 +131,7 @@ async def test_families_that_cannot_be_rendered_are_a_failure_of_their_collector
 
 
 async def test_a_metric_belongs_to_the_collector_that_had_it_first():
-    registry = Registry([Source("first", Counting()), Source("second", Counting())])
+    registry = Registry([of("first", Counting()), of("second", Counting())])
     seen = await read(registry)
     assert seen.of("steward_scrape_collector_success", collector="first") == 1
     assert seen.of("steward_scrape_collector_success", collector="second") == 0
@@ -137,7 +140,7 @@ async def test_a_metric_belongs_to_the_collector_that_had_it_first():
 
 async def test_scrapes_within_a_second_share_a_reading():
     steady, counting = Steady(), Counting()
-    registry = Registry([Source("a", counting)], steady=steady)
+    registry = Registry([of("a", counting)], steady=steady)
     first = await registry.scrape()
     steady.now += 0.9
     assert await registry.scrape() is first
@@ -154,7 +157,7 @@ async def test_scrapes_that_overlap_share_a_reading(gate):
         gate.wait()
         return counting()
 
-    registry = Registry([Source("slow", slow, deadline_seconds=30)])
+    registry = Registry([of("slow", slow, deadline_seconds=30)])
     scrapes = [asyncio.create_task(registry.scrape()) for _ in range(10)]
     await asyncio.to_thread(entered.wait)
     gate.set()
@@ -171,7 +174,7 @@ async def test_a_scrape_that_is_given_up_leaves_the_others_alone(gate):
         gate.wait()
         return [ONE.one(1)]
 
-    registry = Registry([Source("slow", slow, deadline_seconds=30)])
+    registry = Registry([of("slow", slow, deadline_seconds=30)])
     doomed = asyncio.create_task(registry.scrape())
     waiting = asyncio.create_task(registry.scrape())
     await asyncio.to_thread(entered.wait)
@@ -183,7 +186,7 @@ async def test_a_scrape_that_is_given_up_leaves_the_others_alone(gate):
 
 async def test_a_part_of_the_collectors():
     one, two = Counting(), Counting(TWO)
-    registry = Registry([Source("a", one), Source("b", two)])
+    registry = Registry([of("a", one), of("b", two)])
     assert "test_two" not in (await read(registry, registry.select(["a"], []))).names()
     assert "test_one" not in (await read(registry, registry.select([], ["a"]))).names()
     assert (await read(registry)).names() >= {"test_one", "test_two"}
@@ -194,18 +197,18 @@ async def test_a_part_of_the_collectors():
 @pytest.mark.parametrize(("collect", "exclude"), [(["nope"], []), ([], ["nope"]), (["a"], ["a"])])
 def test_unknown_collectors_are_refused(collect, exclude):
     with pytest.raises(UnknownCollectorError):
-        Registry([Source("a", Counting())]).select(collect, exclude)
+        Registry([of("a", Counting())]).select(collect, exclude)
 
 
 def test_a_name_is_in_the_table_once():
     with pytest.raises(SampleError):
-        Registry([Source("a", Counting()), Source("a", Counting())])
+        Registry([of("a", Counting()), of("a", Counting())])
 
 
 async def test_the_log_says_once_that_a_collector_fails_and_once_that_it_is_well(caplog):
     caplog.set_level(logging.INFO)
     steady, moody = Steady(), Counting()
-    registry = Registry([Source("moody", moody)], steady=steady)
+    registry = Registry([of("moody", moody)], steady=steady)
     for error in (None, OSError("a"), OSError("b"), OSError("c"), None, None):
         moody.error = error
         steady.now += 2

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporters import server
+from exporters.collector import Collector
 from exporters.errors import ExporterError, ListenError
 from exporters.registry import Registry, Source
 from exporters.samples import Kind, Metric
@@ -22,7 +23,9 @@ CLOSING = b"%s %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture
 async def address():
-    registry = Registry([Source("one", lambda: [ONE.one(1)]), Source("two", lambda: [TWO.one(2)])])
+    registry = Registry(
+        [Source("one", Collector(lambda: [ONE.one(1)])), Source("two", Collector(lambda: [TWO.one(2)]))]
+    )
     async with listening(registry, "127.0.0.1:0") as bound:
         yield bound
     registry.close()
@@ -195,7 +198,7 @@ async def test_too_many_scrapes_at_once():
         gate.wait()
         return [ONE.one(1)]
 
-    registry = Registry([Source("slow", slow, deadline_seconds=60)])
+    registry = Registry([Source("slow", Collector(slow), deadline_seconds=60)])
     async with listening(registry, "127.0.0.1:0") as address:
         clients = [await connect(address) for _ in range(server.MOST_SCRAPES)]
         for _, writer in clients:
@@ -215,7 +218,7 @@ async def test_a_fault_of_our_own_is_said_and_logged(caplog):
     def broken():
         raise RuntimeError("broken clock")
 
-    registry = Registry([Source("one", lambda: [ONE.one(1)])], steady=broken)
+    registry = Registry([Source("one", Collector(lambda: [ONE.one(1)]))], steady=broken)
     async with listening(registry, "127.0.0.1:0") as address:
         assert (await talk(address, CLOSING % (b"GET", b"/metrics"))).startswith(b"HTTP/1.1 500 ")
         assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).startswith(b"HTTP/1.1 200 ")
@@ -227,9 +230,9 @@ async def test_a_hanging_collector_leaves_the_scrape_200():
     gate = threading.Event()
     registry = Registry(
         [
-            Source("hung", lambda: gate.wait() or [], deadline_seconds=0.05),
-            Source("raises", lambda: [ONE.one(1 // 0)]),
-            Source("good", lambda: [TWO.one(2)]),
+            Source("hung", Collector(lambda: gate.wait() or []), deadline_seconds=0.05),
+            Source("raises", Collector(lambda: [ONE.one(1 // 0)])),
+            Source("good", Collector(lambda: [TWO.one(2)])),
         ]
     )
     async with listening(registry, "127.0.0.1:0") as address:
@@ -247,7 +250,7 @@ async def test_a_hanging_collector_leaves_the_scrape_200():
 @given(garbage=st.binary(max_size=400))
 def test_garbage_gets_an_error_or_silence(garbage):
     async def send():
-        registry = Registry([Source("one", lambda: [ONE.one(1)])])
+        registry = Registry([Source("one", Collector(lambda: [ONE.one(1)]))])
         async with listening(registry, "127.0.0.1:0") as address:
             got = await talk(address, garbage + b"\r\n\r\n")
             assert got.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.build import system_registry
+from exporters.collector import Collector
 from exporters.errors import ExporterError, NoDataError, SourceError
 from exporters.registry import Registry, Source
 from exporters.system import (
@@ -30,7 +29,7 @@ from exporters.system.filters import accepts
 from exporters.system.tree import Tree
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
-from tests.exporters.trees import FIXTURES, at, fixed_statfs, options, tree
+from tests.exporters.trees import FIXTURES, at, fixed_statfs, host, scrape, tree
 
 MOUNTS = b"""27 1 8:1 / / rw - ext4 /dev/sda1 rw
 30 27 0:50 / /dead rw - nfs4 filer:/dead rw
@@ -67,7 +66,7 @@ class TestHungMount:
                 hang()
             return SimpleNamespace(f_bsize=1, f_blocks=5, f_bfree=4, f_bavail=3, f_files=2, f_ffree=1)
 
-        return filesystem.Collector(at(folder), statfs=statfs)
+        return filesystem.Mounts(at(folder), statfs=statfs)
 
     async def test_a_thousand_scrapes(self, folder, gate):
         asked = []
@@ -80,8 +79,8 @@ class TestHungMount:
         mounts = self.collector(folder, hang)
         registry = Registry(
             [
-                Source("filesystem", mounts.collect),
-                Source("loadavg", lambda: loadavg.collect(loadavg.read(at(folder)))),
+                Source("filesystem", Collector(mounts.collect)),
+                Source("loadavg", Collector(lambda: loadavg.collect(loadavg.read(at(folder))))),
             ],
             steady=lambda: now[0],
         )
@@ -129,7 +128,7 @@ def test_a_mount_that_fails_says_why(folder):
                 raise error
         return fixed_statfs(path)
 
-    mounts = filesystem.Collector(at(folder), statfs=statfs)
+    mounts = filesystem.Mounts(at(folder), statfs=statfs)
     seen = text(mounts.collect())
     reasons = {
         dict(labels)["device_error"] for name, labels in seen.values if name == "node_filesystem_device_error"
@@ -141,14 +140,11 @@ def test_a_mount_that_fails_says_why(folder):
 
 async def test_files_that_vanish_cost_their_collector(folder):
     now = [0.0]
-    chosen = replace(options("server"), procfs=folder / "proc", sysfs=folder / "sys")
-    registry = system_registry(replace(chosen, collectors=("cpu", "meminfo", "loadavg")))
-    registry.close()
     saved = at(folder)
     registry = Registry(
         [
-            Source("meminfo", lambda: meminfo.collect(meminfo.read(saved))),
-            Source("loadavg", lambda: loadavg.collect(loadavg.read(saved))),
+            Source("meminfo", Collector(lambda: meminfo.collect(meminfo.read(saved)))),
+            Source("loadavg", Collector(lambda: loadavg.collect(loadavg.read(saved)))),
         ],
         steady=lambda: now[0],
     )
@@ -165,10 +161,7 @@ async def test_files_that_vanish_cost_their_collector(folder):
 async def test_a_machine_without_sys(folder):
     shutil.rmtree(folder / "sys")
     shutil.rmtree(folder / "udev")
-    registry = system_registry(
-        replace(options("server"), procfs=folder / "proc", sysfs=folder / "sys", udev_data=folder / "udev")
-    )
-    seen = parse((await registry.scrape()).text.decode())
+    seen = await scrape(host(at(folder)))
     failed = [
         dict(labels)["collector"]
         for (name, labels), value in seen.values.items()
@@ -178,19 +171,14 @@ async def test_a_machine_without_sys(folder):
     assert seen.of("node_cpu_seconds_total", cpu="0", mode="user") == 100
     assert seen.of("node_disk_reads_completed_total", device="sda") == 25354637
     assert not seen.names() & {"node_cpu_online", "node_cpu_isolated", "node_network_receive_nohandler_total"}
-    registry.close()
 
 
 async def test_a_machine_without_anything(tmp_path):
-    registry = system_registry(
-        replace(options("server"), procfs=tmp_path, sysfs=tmp_path, rootfs=tmp_path, udev_data=tmp_path)
-    )
-    seen = parse((await registry.scrape()).text.decode())
+    seen = await scrape(host(Tree(procfs=tmp_path, sysfs=tmp_path, rootfs=tmp_path, udev_data=tmp_path)))
     for name in ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat", "vmstat"):
         assert seen.of("steward_scrape_collector_success", collector=name) == 0
     assert seen.of("steward_scrape_collector_no_data", collector="os") == 1
     assert seen.of("steward_scrape_collector_success", collector="uname") == 1
-    registry.close()
 
 
 def test_names_that_are_not_utf8_and_names_that_need_escapes(folder):
@@ -201,9 +189,9 @@ def test_names_that_are_not_utf8_and_names_that_need_escapes(folder):
         b'27 1 8:1 / /a\\012b rw - ext4 /dev/"x\\y rw\n28 1 8:1 / /\xff rw - ext4 /dev/z rw\n'
     )
     saved = at(folder)
-    devices = {dict(labels)["device"] for _, labels in text(netdev.Collector(saved).collect()).values}
+    devices = {dict(labels)["device"] for _, labels in text(netdev.Devices(saved).collect()).values}
     assert devices == {"eth\ufffd", 'a"b', "c\\d"}  # the two that become alike are one series, the first
-    mounts = filesystem.Collector(saved, statfs=fixed_statfs)
+    mounts = filesystem.Mounts(saved, statfs=fixed_statfs)
     seen = text(mounts.collect())
     assert {dict(labels)["mountpoint"] for _, labels in seen.values} == {"/a\nb", "/\ufffd"}
     assert {dict(labels)["device"] for _, labels in seen.values} == {'/dev/"x\\y', "/dev/z"}
@@ -213,7 +201,7 @@ def test_names_that_are_not_utf8_and_names_that_need_escapes(folder):
 def test_process_one_is_hidden(folder):
     (folder / "proc/self").mkdir()
     (folder / "proc/1/mountinfo").rename(folder / "proc/self/mountinfo")
-    mounts = filesystem.Collector(at(folder), statfs=fixed_statfs)
+    mounts = filesystem.Mounts(at(folder), statfs=fixed_statfs)
     assert "node_filesystem_size_bytes" in text(mounts.collect()).names()
     mounts.close()
 
@@ -276,11 +264,11 @@ def test_a_replugged_cpu_starts_anew():
 
 def test_without_os_release_there_is_no_data(tmp_path):
     with pytest.raises(NoDataError):
-        osrelease.Collector(at(tmp_path)).collect()
+        osrelease.OsRelease(at(tmp_path)).collect()
 
 
 def test_os_release_is_read_again_when_it_changes(folder):
-    saved = osrelease.Collector(at(folder))
+    saved = osrelease.OsRelease(at(folder))
     assert text(saved.collect()).of("node_os_version", id="ubuntu", id_like="debian", name="Ubuntu") == 24.04
     (folder / "root/etc/os-release").write_text("ID=other\nVERSION_ID=7.1.2\nNAME='O''S'\n")
     assert text(saved.collect()).of("node_os_version", id="other", id_like="", name="O''S") == 7.1
@@ -314,7 +302,7 @@ def test_live_files_are_opened_once():
 
 
 def test_own_process_is_there():
-    own = process.Collector("1.2.3")
+    own = process.OwnProcess("1.2.3")
     seen = text(own.collect())
     own.close()
     assert seen.of("process_open_fds") > 2

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
-from exporters.build import Options
-from exporters.system import (
-    clock,
-    cpu,
-    diskstats,
-    filesystem,
-    loadavg,
-    meminfo,
-    netdev,
-    osrelease,
-    stat,
-    vmstat,
-)
+from exporters.build import registry
+from exporters.collector import Host
+from exporters.settings import Settings
+from exporters.system import clock, filesystem
 from exporters.system.tree import Tree
+from exporters.table import SYSTEM
 from exporters.text import Renderer
+from tests.exporters.exposition import Exposition, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "system"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TREES = ("server", "old")
+LIVE = frozenset({"filesystem", "process", "time", "uname"})
+"""Collectors that ask the running kernel whatever tree they read: no golden text can hold them."""
 
 
 def tree(name: str) -> Tree:
@@ -38,16 +37,24 @@ def at(folder: Path) -> Tree:
     )
 
 
-def options(name: str, **others) -> Options:
-    """Options that name a saved tree."""
-    folder = FIXTURES / name
-    return Options(
-        procfs=folder / "proc",
-        sysfs=folder / "sys",
-        rootfs=folder / "root",
-        udev_data=folder / "udev",
-        **others,
-    )
+def host(saved: Tree, flags: Mapping[str, str] | None = None) -> Host:
+    """A host whose files are in that tree, with flags of the collectors by name."""
+    given = {} if flags is None else {name: (value,) for name, value in flags.items()}
+    return Host(saved, Settings(given), "saved")
+
+
+def only(*collectors: str) -> dict[str, str]:
+    """Flags that switch on these collectors alone."""
+    return {"collector.disable-defaults": "true", **{f"collector.{name}": "true" for name in collectors}}
+
+
+async def scrape(found: Host) -> Exposition:
+    """One scrape of a host, read back."""
+    made = registry(found)
+    try:
+        return parse((await made.scrape()).text.decode())
+    finally:
+        made.close()
 
 
 def fixed_statfs(path: bytes) -> SimpleNamespace:
@@ -59,20 +66,15 @@ def fixed_statfs(path: bytes) -> SimpleNamespace:
 
 
 def render(saved: Tree) -> str:
-    """The text of all collectors that read files, without the time, which is never the same."""
-    mounts = filesystem.Collector(saved, statfs=fixed_statfs)
-    clock_families = clock.Collector(saved).collect()
-    families = [
-        *cpu.Collector(saved).collect(),
-        *diskstats.Collector(saved).collect(),
-        *mounts.collect(),
-        *loadavg.collect(loadavg.read(saved)),
-        *meminfo.collect(meminfo.read(saved)),
-        *netdev.Collector(saved).collect(),
-        *osrelease.Collector(saved).collect(),
-        *stat.collect(stat.read(saved)),
-        *clock_families[2:],
-        *vmstat.collect(vmstat.read(saved)),
-    ]
+    """The text of all default collectors that read files alone."""
+    found = host(saved)
+    families = []
+    for row in SYSTEM:
+        if row.name not in LIVE and row.by_default:
+            collector = row.build(found)
+            families += collector.collect()
+            collector.close()
+    mounts = filesystem.Mounts(saved, statfs=fixed_statfs)
+    families += mounts.collect()
     mounts.close()
-    return Renderer().render(families)
+    return Renderer().render([*families, *clock.Clock(saved).collect()[2:]])

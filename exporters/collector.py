@@ -1,0 +1,31 @@
+"""What a collector is on a host, and what it may know of the host."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from exporters.samples import Family
+from exporters.settings import Settings
+from exporters.system.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a collector is built from: where to read, the flags, and what this host is called."""
+
+    tree: Tree
+    settings: Settings
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A collector that was built.
+
+    `collect` reads and returns families; it raises `NoDataError` where there is nothing to read and anything
+    else where it failed. `close` lets go of what it holds. `age_seconds` is there for one that reads in the
+    background.
+    """
+
+    collect: Callable[[], Sequence[Family]]
+    close: Callable[[], None] = lambda: None
+    age_seconds: Callable[[], float | None] | None = None

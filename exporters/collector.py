@@ -23,9 +23,11 @@ class Collector:
 
     `collect` reads and returns families; it raises `NoDataError` where there is nothing to read and anything
     else where it failed. `close` lets go of what it holds. `age_seconds` is there for one that reads in the
-    background.
+    background. `snapshot` gives the last reading as values to those that want no metrics, such as GET /gpu
+    and `steward-agent top`; it raises what `collect` raises.
     """
 
     collect: Callable[[], Sequence[Family]]
     close: Callable[[], None] = lambda: None
     age_seconds: Callable[[], float | None] | None = None
+    snapshot: Callable[[], object] | None = None

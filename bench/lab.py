@@ -1,53 +1,28 @@
 """What a plan of 10,000 people costs us on the lab's Keycloak: our own processor time, the server's aside."""
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from bench.measuring import CHANGES, NO_CHANGES, BenchError, best, print_head, print_line, steward
+from bench.measuring import CHANGES, NO_CHANGES, best, print_head, print_line, steward
 from bench.policies import configure, write_people
-from lab.processes import free_port
+from lab.processes import free_port, started
 
 PEOPLE = 10_000
 PLAN_CPU_SECONDS = 4.0
 PLANS = 3
-START_SECONDS = 30.0
 
 
 def run() -> None:
-    """Measure and print. Raises BenchError."""
+    """Measure and print. Raises `BenchError`, and `LabError` where the lab does not start."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         url = f"http://127.0.0.1:{free_port()}"
-        with (folder / "lab.log").open("wb") as log:
-            program = Path(sys.executable).with_name("steward-lab")
-            lab = subprocess.Popen(
-                [program, "keycloak", "--listen", url.removeprefix("http://"), "--plain"],
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                _await(url, lab)
-                _measure(folder, url)
-            finally:
-                lab.terminate()
-                lab.wait()
-
-
-def _await(url: str, lab: subprocess.Popen[bytes]) -> None:
-    import urllib.request
-
-    ends = time.monotonic() + START_SECONDS
-    while time.monotonic() < ends and lab.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready"):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise BenchError("the lab's Keycloak does not start")
+        program = Path(sys.executable).with_name("steward-lab")
+        argv = [str(program), "keycloak", "--listen", url.removeprefix("http://"), "--plain"]
+        with started(argv, log=folder / "lab.log", ready=f"{url}/health/ready"):
+            _measure(folder, url)
 
 
 def _measure(folder: Path, url: str) -> None:

@@ -209,12 +209,13 @@ class Controller:
         `wait` is how power waits for its tasks: it says False to be broken off; `tell` hears what goes on.
         """
         from controller.reconcile.passes import Act, apply_pass
+        from controller.resources.proxmox_power_apply import waited
         from controller.signing import new_ulid
 
         run_id = new_ulid(int(self._clock() * 1000), os.urandom(10))
         act = Act(run_id, actor, term, kind, commit)
         policy = planned.policy
-        desk = self.desk(actor=actor, term=term, wait=wait or _waited, ended=Counter())
+        desk = self.desk(actor=actor, term=term, wait=wait or waited, ended=Counter())
         applier = self.applier(policy, desk if tell is None else replace(desk, tell=tell))
         return apply_pass(planned, self.planner(policy), applier, self.store(), act, on_outcomes=on_outcomes)
 
@@ -369,11 +370,6 @@ class Controller:
             token_secret=configuration.secret(settings.token_secret_file),
             ca_file=configuration.authority(settings.ca_file),
         )
-
-
-def _waited(seconds: float) -> bool:
-    time.sleep(seconds)
-    return True
 
 
 def keycloak_standing(reader: KeycloakReader, *, own_client: str) -> Standing:

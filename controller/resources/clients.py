@@ -7,13 +7,13 @@ touched, whatever a policy says. Source: Keycloak Admin REST API, resource "Clie
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from controller.keycloak_login_values import OidcClient, is_own_client
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
 from controller.plan.plan import Report
-from controller.resources.given import given_fields
+from controller.resources.given import Given, given_fields
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from controller.plan.change import Fields, Json
     from controller.policy.model import Policy
     from controller.policy.people import Client as ClientPolicy
-    from controller.policy.position import SourcePosition
     from controller.resources.settings_ports import SettingsReader, SettingsWriter
 
 __all__ = ["SECTION", "Client", "apply", "desired", "diff", "observe"]
@@ -38,13 +37,10 @@ _UNSHOWN = ("client_id", "id", "protocol")
 
 
 @dataclass(frozen=True)
-class Client:
-    """A client; `given` holds the fields that the policy gives, empty for one that was seen."""
+class Client(Given):
+    """A client, seen or wanted."""
 
     value: OidcClient
-    given: Mapping[str, object] = field(default_factory=dict, compare=False)
-    adopt: bool = field(default=False, compare=False)
-    source: SourcePosition | None = field(default=None, compare=False)
 
     @property
     def owner(self) -> str:

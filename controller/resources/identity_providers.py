@@ -8,14 +8,14 @@ Keycloak Admin REST API, resource "Identity Providers".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from controller.errors import NotAllowed
 from controller.keycloak_login_values import IdentityProvider
 from controller.plan.change import Change, Operation, Outcome, delete, freeze
 from controller.plan.plan import Gap, Report
-from controller.resources.given import given_fields
+from controller.resources.given import Given, given_fields
 from controller.resources.ownership import Rules, compare
 from controller.resources.resource import Context, Difference
 from controller.resources.writing import applied, ended
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from controller.plan.change import Fields, Json
     from controller.policy.model import Policy
-    from controller.policy.position import SourcePosition
     from controller.policy.realm import IdentityProvider as ProviderPolicy
     from controller.resources.settings_ports import SettingsReader, SettingsWriter
 
@@ -36,13 +35,10 @@ SECTION = "identity_providers"
 
 
 @dataclass(frozen=True)
-class Provider:
-    """An identity provider; `given` holds the fields that the policy gives, empty for one that was seen."""
+class Provider(Given):
+    """An identity provider, seen or wanted."""
 
     value: IdentityProvider
-    given: Mapping[str, object] = field(default_factory=dict, compare=False)
-    adopt: bool = field(default=False, compare=False)
-    source: SourcePosition | None = field(default=None, compare=False)
 
     @property
     def owner(self) -> str:

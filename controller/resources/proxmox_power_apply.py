@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from controller.power_values import ProxmoxTask
     from controller.resources.power_ports import PoweredWriter
 
-__all__ = ["AT_ONCE", "NO_DESK", "PATIENCE_SECONDS", "POLL_SECONDS", "Shift", "carry_out"]
+__all__ = ["AT_ONCE", "NO_DESK", "PATIENCE_SECONDS", "POLL_SECONDS", "Shift", "carry_out", "waited"]
 
 AT_ONCE = 2
 """Changes under way on one node: more at once make each other fail on locks."""
@@ -54,12 +54,13 @@ _SKEW_SECONDS = 60
 """How far the clocks of a node and of the controller may be apart."""
 
 
-def _sleep(seconds: float) -> bool:
+def waited(seconds: float) -> bool:
+    """Wait out the whole time; a caller that can be told to stop passes a wait of its own."""
     time.sleep(seconds)
     return True
 
 
-NO_DESK = Desk(None, time.time, _sleep)
+NO_DESK = Desk(None, time.time, waited)
 
 
 def carry_out(client: PoweredWriter, changes: Sequence[Change], desk: Desk) -> list[Outcome]:

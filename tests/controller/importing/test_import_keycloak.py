@@ -82,6 +82,10 @@ def make(server: KeycloakWriter) -> None:
         OidcClient("loose", public=True, redirect=("https://l.example.org/",)),
     ):
         server.create_client(client)
+    _make_people(server)
+
+
+def _make_people(server: KeycloakWriter) -> None:
     people = [
         KeycloakUser(
             "jo",

@@ -17,13 +17,12 @@ from controller.reconcile.applier import Applier, Target
 from controller.resources.table import KEYCLOAK
 from lab.keycloak.real import RealKeycloak
 from tests.controller.mailbox import Mailbox
-from tests.controller.place import Place, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from lab.keycloak.real import RunningKeycloak
+    from tests.controller.place import Place
+
 
 EVENTS = "  events: {admin: true, admin_details: true}"
 PEOPLE = """
@@ -39,12 +38,6 @@ users:
        email_verified: true, required_actions: [UPDATE_PASSWORD]}
   al: {email: al@example.org, first_name: Al, last_name: Poe, roles: [viewer], teams: [science]}
 """
-
-
-@pytest.fixture
-def place(keycloak: RunningKeycloak, tmp_path: Path) -> Iterator[Place]:
-    with placed(keycloak, tmp_path) as place:
-        yield place
 
 
 @pytest.fixture

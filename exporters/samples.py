@@ -38,6 +38,9 @@ class Kind(StrEnum):
 class Metric:
     """Name, type, help and label names of a metric.
 
+    `is_sparse` leaves out labels without a value, which Prometheus takes for the same series, where
+    node_exporter's rows have the labels that the device tells.
+
     Raises:
         SampleError: the name or a label name is not allowed, or a label occurs twice.
     """
@@ -46,6 +49,7 @@ class Metric:
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
+    is_sparse: bool = False
 
     def __post_init__(self) -> None:
         if not _METRIC_NAME.fullmatch(self.name):

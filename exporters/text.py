@@ -117,6 +117,8 @@ def _series(metric: Metric, row: Row) -> str:
     if not row:
         return metric.name
     pairs = ",".join(
-        f'{name}="{escape_label(value)}"' for name, value in zip(metric.labels, row, strict=True)
+        f'{name}="{escape_label(value)}"'
+        for name, value in zip(metric.labels, row, strict=True)
+        if value or not metric.is_sparse
     )
     return f"{metric.name}{{{pairs}}}"

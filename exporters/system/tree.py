@@ -7,10 +7,12 @@ opened each time.
 """
 
 import os
+from errno import ENODEV
 from pathlib import Path
 
 from exporters.errors import SourceError
 
+_PAGE_BYTES = 1 << 12
 _CHUNK_BYTES = 1 << 16
 _LIMIT_BYTES = 1 << 23
 _MOST_OPEN_FILES = 512
@@ -43,6 +45,21 @@ class Tree:
         """The file `name` below /proc."""
         return self._read(self._procfs, name)
 
+    def proc_or(self, name: str, absent: bytes) -> bytes:
+        """The file `name` below /proc, or `absent` where the kernel has no such file or refuses it."""
+        try:
+            return self._read(self._procfs, name)
+        except OSError:
+            return absent
+
+    def proc_once(self, name: str) -> bytes:
+        """The file `name` below /proc, not kept open: for files that come and go, as those of a process."""
+        return read_file(f"{self._procfs}/{name}")
+
+    def proc_list(self, name: str) -> list[str]:
+        """Names in a folder below /proc, in no order."""
+        return os.listdir(f"{self._procfs}/{name}")
+
     def sys(self, name: str) -> bytes:
         """The file `name` below /sys."""
         return self._read(self._sysfs, name)
@@ -54,10 +71,47 @@ class Tree:
         except OSError:
             return absent
 
+    def attribute(self, name: str) -> bytes:
+        """The attribute `name` below /sys, without the white space around it.
+
+        One read has all of it: the kernel gives an attribute a page at most
+        (https://docs.kernel.org/filesystems/sysfs.html).
+        """
+        path = f"{self._sysfs}/{name}"
+        if self._sysfs not in self._live:
+            return _read_page(path)
+        descriptor = self._open.get(path)
+        if descriptor is not None:
+            try:
+                return os.pread(descriptor, _PAGE_BYTES, 0).strip()
+            except OSError as error:
+                if error.errno != ENODEV:  # the sensor's own trouble: asking again costs its time again
+                    raise
+                os.close(self._open.pop(path))
+        if len(self._open) >= _MOST_OPEN_FILES:
+            return _read_page(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._open[path] = descriptor
+        return os.pread(descriptor, _PAGE_BYTES, 0).strip()
+
+    def sys_nodes(self, name: str) -> tuple[tuple[str, int], ...]:
+        """Sorted names in a folder below /sys, each with its inode, which tells a device from the one that
+        had its name before; none where there is no such folder.
+        """
+        try:
+            with os.scandir(f"{self._sysfs}/{name}") as entries:
+                return tuple(sorted((entry.name, entry.inode()) for entry in entries))
+        except OSError:
+            return ()
+
+    def sys_path(self, name: str) -> str:
+        """Path of what is called `name` below /sys."""
+        return f"{self._sysfs}/{name}"
+
     def sys_list(self, name: str) -> list[str]:
         """Sorted names in a folder below /sys; none where there is no such folder."""
         try:
-            return sorted(path.name for path in Path(self._sysfs, name).iterdir())
+            return sorted(os.listdir(f"{self._sysfs}/{name}"))  # noqa: PTH208 - each scrape lists many
         except OSError:
             return []
 
@@ -91,6 +145,14 @@ class Tree:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._open[path] = descriptor
         return _read_whole(descriptor, path)
+
+
+def _read_page(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, _PAGE_BYTES, 0).strip()
+    finally:
+        os.close(descriptor)
 
 
 def read_file(path: str) -> bytes:

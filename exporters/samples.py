@@ -32,6 +32,16 @@ class Kind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     UNTYPED = "untyped"
+    HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What the series of a composite type add to the metric's name; none of a plain type."""
+        return _SUFFIXES.get(self, ())
+
+
+_SUFFIXES = {Kind.HISTOGRAM: ("_bucket", "_sum", "_count"), Kind.SUMMARY: ("", "_sum", "_count")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,9 @@ class Metric:
 
     `is_sparse` leaves out labels without a value, which Prometheus takes for the same series, where
     node_exporter's rows have the labels that the device tells.
+
+    A row of a histogram or summary begins with the suffix of its series, before the label values; `le` or
+    `quantile` is one of the labels, empty where the series has none, so such a metric is sparse.
 
     Raises:
         SampleError: the name or a label name is not allowed, or a label occurs twice.
@@ -59,6 +72,8 @@ class Metric:
                 raise SampleError(f"{self.name}: label name {label!r} is not allowed")
         if len(set(self.labels)) != len(self.labels):
             raise SampleError(f"{self.name}: a label name occurs twice")
+        if self.kind.suffixes and not self.is_sparse:
+            raise SampleError(f"{self.name}: a {self.kind.value} leaves out the labels that a series lacks")
 
     def one(self, value: Number) -> "Family":
         """The family of a metric without labels."""
@@ -74,8 +89,9 @@ class Family(NamedTuple):
 
     def samples(self) -> Iterator[tuple[dict[str, str], Number]]:
         """Series by series as (labels, value): for people and tests, not for the scrape."""
+        first = 1 if self.metric.kind.suffixes else 0
         for row, value in zip(self.rows, self.values, strict=True):
-            yield dict(zip(self.metric.labels, row, strict=True)), value
+            yield dict(zip(self.metric.labels, row[first:], strict=True)), value
 
 
 def check_rows(metric: Metric, rows: Rows) -> None:
@@ -84,10 +100,13 @@ def check_rows(metric: Metric, rows: Rows) -> None:
     Raises:
         SampleError: it does not, or it does.
     """
-    width = len(metric.labels)
+    suffixes = metric.kind.suffixes
+    width = len(metric.labels) + bool(suffixes)
     for row in rows:
         if len(row) != width:
             raise SampleError(f"{metric.name}: {len(row)} label values for {width} labels")
+        if suffixes and row[0] not in suffixes:
+            raise SampleError(f"{metric.name}: no {metric.kind.value} has a series {row[0]!r}")
     if len(set(rows)) != len(rows):
         raise SampleError(f"{metric.name}: the same series occurs twice")
 

@@ -116,9 +116,10 @@ def _template(shape: list[tuple[Metric, Rows]]) -> str:
 def _series(metric: Metric, row: Row) -> str:
     if not row:
         return metric.name
+    name, values = (metric.name + row[0], row[1:]) if metric.kind.suffixes else (metric.name, row)
     pairs = ",".join(
-        f'{name}="{escape_label(value)}"'
-        for name, value in zip(metric.labels, row, strict=True)
+        f'{label}="{escape_label(value)}"'
+        for label, value in zip(metric.labels, values, strict=True)
         if value or not metric.is_sparse
     )
-    return f"{metric.name}{{{pairs}}}"
+    return f"{name}{{{pairs}}}" if pairs or not metric.is_sparse else name

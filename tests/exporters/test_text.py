@@ -24,6 +24,25 @@ def test_a_family_is_a_group_of_lines():
     )
 
 
+def test_rows_of_a_histogram_begin_with_the_suffix_of_their_series():
+    waited = Metric("app_wait_seconds", Kind.HISTOGRAM, "Waits.", ("queue", "le"), is_sparse=True)
+    rows = (("_bucket", "a", "1.0"), ("_bucket", "a", "+Inf"), ("_sum", "a", ""), ("_count", "a", ""))
+    assert Renderer().render([Family(waited, rows, (1, 2, 3.5, 2))]).splitlines()[2:] == [
+        'app_wait_seconds_bucket{queue="a",le="1.0"} 1',
+        'app_wait_seconds_bucket{queue="a",le="+Inf"} 2',
+        'app_wait_seconds_sum{queue="a"} 3.5',
+        'app_wait_seconds_count{queue="a"} 2',
+    ]
+
+
+def test_a_summary_has_no_other_series_than_its_own():
+    took = Metric("app_took_seconds", Kind.SUMMARY, "Took.", ("quantile",), is_sparse=True)
+    text = Renderer().render([Family(took, (("", "0.5"), ("_sum", "")), (1, 2))])
+    assert text.splitlines()[2:] == ['app_took_seconds{quantile="0.5"} 1', "app_took_seconds_sum 2"]
+    with pytest.raises(SampleError, match="no summary has a series '_bucket'"):
+        Renderer().render([Family(took, (("_bucket", "0.5"),), (1,))])
+
+
 def test_a_family_without_rows_leaves_no_lines():
     assert Renderer().render([Family(DEVICES, (), ())]) == ""
 

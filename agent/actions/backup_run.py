@@ -7,6 +7,8 @@ argument or in the environment. Exit statuses are those of restic's manual ("Scr
 """
 
 import os
+import pwd
+import socket
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from agent.actions.backup_state import BackupState, write_state
+from agent.actions.backup_repository import tell_repository
+from agent.actions.backup_state import BackupState, Snapshot, write_state
 from agent.actions.work import Ending, Work
 from agent.configuration import Repository
 from agent.errors import AgentError
@@ -27,6 +30,7 @@ from protocol.wire import decode_typed
 
 __all__ = ["perform", "restic_command", "summary"]
 
+_TAG = "steward"
 _REASONS = {
     3: "backup_incomplete",
     10: "repository_missing",
@@ -56,6 +60,13 @@ class _Summary(msgspec.Struct, frozen=True, tag_field="message_type", tag="summa
     total_files_processed: int
     total_bytes_processed: int
     data_added: int
+    total_duration: float | None = None
+    files_new: int | None = None
+    files_changed: int | None = None
+    files_unmodified: int | None = None
+    dirs_new: int | None = None
+    dirs_changed: int | None = None
+    dirs_unmodified: int | None = None
 
 
 class _CannotStartError(Exception):
@@ -70,8 +81,9 @@ def perform(work: Work) -> Ending:
     """Run the backup and leave its state for the exporter."""
     args = msgspec.convert(dict(work.args), Args)
     started_at = work.clock()
+    snapshot = None
     try:
-        ending = _back_up(work, args)
+        ending, snapshot = _back_up(work, args, started_at)
     except _CannotStartError as stop:
         ending = stop.ending
     except (AgentError, OSError) as error:
@@ -87,7 +99,9 @@ def perform(work: Work) -> Ending:
         snapshot=str(result.get("snapshot_id", "")),
         files=int(result.get("files", 0)),
         bytes=int(result.get("bytes_processed", 0)),
+        reason=ending.reason,
         exit_status=ending.exit_status,
+        last_success=snapshot,
     )
     try:
         write_state(work.loaded.backups_directory, state)
@@ -101,7 +115,8 @@ def perform(work: Work) -> Ending:
     return ending
 
 
-def _back_up(work: Work, args: Args) -> Ending:
+def _back_up(work: Work, args: Args, started_at: int) -> tuple[Ending, Snapshot | None]:
+    """Run restic; with the ending comes the snapshot, where it is a success."""
     settings = work.loaded.settings
     repository = settings.repositories.get(args.repository)
     paths = settings.path_sets.get(args.set)
@@ -112,12 +127,14 @@ def _back_up(work: Work, args: Args) -> Ending:
     sources = _sources(work, paths, repository)
     cache = work.loaded.executor_directory / "cache"
     command = restic_command(settings.executor.restic, repository, sources.paths, sources.excluded, cache)
-    ending = _ending(work.run(command))
+    finished = work.run(command)
+    ending = _ending(finished)
+    tell_repository(work, args.repository, repository)
     # Who owns a directory above may have turned a part of the path into a link, or away, while restic ran;
     # restic skips a path that is gone and still says that all went well.
     if ending.outcome == "done" and _sources(work, paths, repository).paths != sources.paths:
-        return replace(ending, outcome="failed", reason="path_changed")
-    return ending
+        return replace(ending, outcome="failed", reason="path_changed"), None
+    return ending, _snapshot(finished.stdout, sources, started_at) if ending.outcome == "done" else None
 
 
 def restic_command(
@@ -132,7 +149,7 @@ def restic_command(
             f"--password-file={repository.password_file}",
             f"--cache-dir={cache}",
             "backup",
-            "--tag=steward",
+            f"--tag={_TAG}",
             *(f"--exclude={_literal(path)}" for path in excluded),
             "--",
             *paths,
@@ -144,22 +161,57 @@ def restic_command(
 
 def summary(stdout: bytes) -> Result | None:
     """Return what restic's last `summary` message says, or None where there is none."""
+    message = _last_message(stdout)
+    if message is None:
+        return None
+    told = {
+        "snapshot_id": message.snapshot_id,
+        "files": message.total_files_processed,
+        "bytes_processed": message.total_bytes_processed,
+        "bytes_added": message.data_added,
+    }
+    try:
+        return msgspec.convert(told, Result)
+    except msgspec.ValidationError:
+        return None
+
+
+def _last_message(stdout: bytes) -> _Summary | None:
     for line in reversed(stdout.splitlines()):
         try:
-            message = decode_typed(line, _Summary)
+            return decode_typed(line, _Summary)
         except NotStrictJson:
             continue
-        told = {
-            "snapshot_id": message.snapshot_id,
-            "files": message.total_files_processed,
-            "bytes_processed": message.total_bytes_processed,
-            "bytes_added": message.data_added,
-        }
-        try:
-            return msgspec.convert(told, Result)
-        except msgspec.ValidationError:
-            return None
     return None
+
+
+def _snapshot(stdout: bytes, sources: _Sources, started_at: int) -> Snapshot | None:
+    """Tell the snapshot as restic keeps it: with this host's name, the executor's user, and sorted paths."""
+    message = _last_message(stdout)
+    if message is None:
+        return None
+    try:
+        username = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        username = ""  # as restic does for a user without an entry
+    return Snapshot(
+        snapshot=message.snapshot_id,
+        started_at=started_at,
+        hostname=socket.gethostname(),
+        username=username,
+        paths=tuple(sorted(sources.paths)),
+        tags=(_TAG,),
+        files=message.total_files_processed,
+        bytes=message.total_bytes_processed,
+        bytes_added=message.data_added,
+        duration_seconds=message.total_duration,
+        files_new=message.files_new,
+        files_changed=message.files_changed,
+        files_unmodified=message.files_unmodified,
+        dirs_new=message.dirs_new,
+        dirs_changed=message.dirs_changed,
+        dirs_unmodified=message.dirs_unmodified,
+    )
 
 
 def _check_repository(repository: Repository) -> None:

@@ -11,6 +11,13 @@ import pytest
 
 from agent.actions import Ending, Work, backup_run
 from agent.actions.backup_run import restic_command, summary
+from agent.actions.backup_state import (
+    BackupState,
+    Proof,
+    RepositoryState,
+    write_repository_state,
+    write_state,
+)
 from agent.configuration import Repository, Resources, load
 from agent.protection import Mount, Protection, aliases, parse_mounts
 from agent.runner import Runner
@@ -107,7 +114,10 @@ def test_a_signed_backup_makes_a_snapshot_that_restores(house: House, restic: Re
 
 def test_the_state_file_says_what_the_exporter_needs(house: House, restic: Restic) -> None:
     ending = perform(house)
-    assert state_file(house) == {
+    told = state_file(house)
+    snapshot = told.pop("last_success")
+    assert told == {
+        "version": 1,
         "set": "data",
         "repository": "local",
         "outcome": "done",
@@ -116,10 +126,52 @@ def test_the_state_file_says_what_the_exporter_needs(house: House, restic: Resti
         "snapshot": ending.result["snapshot_id"],
         "files": 1,
         "bytes": 8,
+        "reason": "",
         "exit_status": 0,
         "last_success_at": 1_700_000_000,
+        "drill": None,
     }
     assert (house.state / "backups" / "data.local.json").stat().st_mode & 0o777 == 0o644
+    assert snapshot["snapshot"] == ending.result["snapshot_id"]
+    assert snapshot["files_new"] == 1
+    assert snapshot["bytes_added"] == ending.result["bytes_added"]
+
+
+def test_the_snapshot_is_told_as_restic_keeps_it(house: House, restic: Restic) -> None:
+    """Sorted paths, host and user: the exporter makes restic-exporter's hash of them."""
+    sets = {"data": [str(house.folder / name) for name in ("zebra", "ant")]}
+    for path in sets["data"]:
+        Path(path).mkdir()
+    house.write_settings(path_sets=sets)
+    perform(house)
+    [kept] = json.loads(restic.run("snapshots", "--json"))
+    told = state_file(house)["last_success"]
+    assert {name: told[name] for name in ("paths", "hostname", "username", "tags")} == {
+        name: kept[name] for name in ("paths", "hostname", "username", "tags")
+    }
+    assert kept["short_id"] == told["snapshot"]
+
+
+def test_the_repository_is_counted(house: House, restic: Restic) -> None:
+    perform(house)
+    lock = house.folder / "repository" / "locks" / ("0" * 64)
+    lock.write_bytes(b"left by a dead run")
+    (lock.parent / "no-lock-of-restic").touch()
+    assert perform(house).outcome == "done", "restic passes over a lock that it cannot read"
+    told = json.loads((house.state / "backups" / "repositories" / "local.json").read_text())
+    assert (told["snapshots"], told["locks"], told["counted_at"]) == (2, 1, 1_700_000_000)
+    assert told["snapshots"] == len(json.loads(restic.run("snapshots", "--no-lock", "--json")))
+
+
+def test_what_another_action_told_is_carried_on(house: House, restic: Restic) -> None:
+    drill = Proof("done", 1, 2, files=3, last_success_at=2)
+    done = BackupState("data", "local", "done", 1, 2, "abcdef12", 1, 1, drill=drill)
+    write_state(house.state / "backups", done)
+    write_repository_state(house.state / "backups", RepositoryState("local", check=drill))
+    perform(house)
+    assert state_file(house)["drill"]["files"] == 3
+    told = json.loads((house.state / "backups" / "repositories" / "local.json").read_text())
+    assert (told["check"]["files"], told["snapshots"]) == (3, 1)
 
 
 def test_a_failure_keeps_the_last_success(house: House, restic: Restic) -> None:
@@ -127,7 +179,9 @@ def test_a_failure_keeps_the_last_success(house: House, restic: Restic) -> None:
     Path(house.settings["repositories"]["local"]["url"], "config").unlink()
     assert perform(house) == Ending("failed", "repository_missing")
     assert state_file(house)["outcome"] == "failed"
+    assert state_file(house)["reason"] == "repository_missing"
     assert state_file(house)["last_success_at"] == 1_700_000_000
+    assert state_file(house)["last_success"]["files"] == 1
 
 
 def test_a_missing_repository_is_not_made(house: House) -> None:

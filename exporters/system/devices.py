@@ -1,0 +1,147 @@
+"""Devices of /sys: which file is which series is found once, the numbers are read at each scrape.
+
+Most collectors of hardware are alike: folders of devices, and in them attributes of one number each. A
+collector finds its cells; here they are read and put in families. A cell whose file cannot be read (EIO,
+EAGAIN, ENODATA, gone) or has no number in it is absent, and costs no other.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from exporters.errors import NoDataError
+from exporters.samples import Family, Metric, Number, Row, Rows, label
+from exporters.system.tree import Tree
+
+_READINGS_PER_SEARCH = 30
+"""A driver may add attributes to a device that is there already: look again now and then."""
+
+
+class Cell(NamedTuple):
+    """One series: the metric, its label values, the file below /sys, and what makes a number of its text."""
+
+    metric: Metric
+    row: Row
+    file: str
+    parse: Callable[[bytes], Number]
+
+
+class Column(NamedTuple):
+    """The cells of one metric; `cells` has file and parser beside each of the `rows`."""
+
+    metric: Metric
+    rows: Rows
+    cells: tuple[tuple[str, Callable[[bytes], Number]], ...]
+
+
+Raw = tuple[tuple[Column, Sequence[Number | None]], ...]
+"""What was read: a number for each cell of each column, None where there was none."""
+
+
+class Sensors:
+    """The cells that `find` names, found anew when a node of one of the `folders` below /sys comes, goes or
+    is replaced.
+    """
+
+    def __init__(self, tree: Tree, folders: Sequence[str], find: Callable[[], Iterable[Cell]]) -> None:
+        self._tree = tree
+        self._folders = tuple(folders)
+        self._find = find
+        self._nodes: object = None
+        self._columns: tuple[Column, ...] = ()
+        self._readings_left = 0
+
+    def read(self) -> Raw:
+        """Read all cells.
+
+        Raises:
+            NoDataError: there is no such device.
+        """
+        self._look()
+        if not self._columns:
+            raise NoDataError(f"nothing in /sys/{self._folders[0]}")
+        attribute = self._tree.attribute
+        raw = []
+        for column in self._columns:
+            values: list[Number | None] = []
+            for file, parse in column.cells:
+                try:
+                    values.append(parse(attribute(file)))
+                except FileNotFoundError:
+                    values.append(None)
+                    self._readings_left = 0
+                except (OSError, ValueError):
+                    values.append(None)
+            raw.append((column, values))
+        return tuple(raw)
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        return collect(self.read())
+
+    def _look(self) -> None:
+        nodes = tuple(map(self._tree.sys_nodes, self._folders))
+        if nodes != self._nodes or not self._readings_left:
+            self._columns = columns(self._find()) if any(nodes) else ()
+            self._nodes = nodes
+            self._readings_left = _READINGS_PER_SEARCH
+        self._readings_left -= 1
+
+
+def columns(cells: Iterable[Cell]) -> tuple[Column, ...]:
+    """The cells by metric, in the order of their first; of cells for the same series the first holds."""
+    found: dict[Metric, dict[Row, tuple[str, Callable[[bytes], Number]]]] = {}
+    for cell in cells:
+        found.setdefault(cell.metric, {}).setdefault(cell.row, (cell.file, cell.parse))
+    return tuple(Column(metric, tuple(rows), tuple(rows.values())) for metric, rows in found.items())
+
+
+def collect(raw: Raw) -> list[Family]:
+    """A family for each column, of the cells that told a number."""
+    families = []
+    for column, values in raw:
+        rows = column.rows
+        if None in values:
+            rows = tuple(row for row, value in zip(rows, values, strict=True) if value is not None)
+        families.append(Family(column.metric, rows, [value for value in values if value is not None]))
+    return families
+
+
+def text(tree: Tree, file: str) -> str:
+    """An attribute that holds words; empty where it cannot be read."""
+    try:
+        return label(tree.attribute(file))
+    except OSError:
+        return ""
+
+
+def whole(raw: bytes) -> int:
+    """A number in decimal.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return int(raw)
+
+
+def prefixed(raw: bytes) -> int:
+    """A number whose prefix says its base: 0x, 0b, and 0 or 0o for octal.
+
+    Raises:
+        ValueError: it is none.
+    """
+    digits = raw.lstrip(b"+-")
+    if digits[:1] == b"0" and digits.isdigit():
+        return int(raw, 8)
+    return int(raw, 0)
+
+
+def real(raw: bytes) -> Number:
+    """A number with or without a fraction.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return int(raw)
+    except ValueError:
+        return float(raw)

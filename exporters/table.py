@@ -62,6 +62,8 @@ class Row:
 
 SYSTEM = (
     Row("arp", "system.arp", "/proc/net/arp"),
+    Row("bcache", "system.bcache", "/sys/fs/bcache"),
+    Row("bcachefs", "system.bcachefs", "/sys/fs/bcachefs"),
     Row("bonding", "system.bonding", "/sys/class/net/*/bonding"),
     Row("conntrack", "system.conntrack", "/proc/sys/net/netfilter, /proc/net/stat/nf_conntrack"),
     Row("cpu", "system.cpu", "/proc/stat, /sys/devices/system/cpu"),
@@ -116,7 +118,15 @@ SYSTEM = (
 
 OTHERS = (
     Row("gpu", "gpu.build", "NVML", in_node_exporter=False),
+    Row(
+        "ai",
+        "ai.build",
+        "HTTP APIs of Ollama, vLLM and LiteLLM",
+        by_default=False,
+        in_node_exporter=False,
+    ),
     Row("backup", "backup.state", "state files that backups leave", in_node_exporter=False),
+    Row("pve", "vm.build", "the API of Proxmox VE", by_default=False, in_node_exporter=False),
 )
 
 TABLE = (*SYSTEM, *OTHERS)

@@ -65,6 +65,7 @@ SYSTEM = (
     Row("bcache", "system.bcache", "/sys/fs/bcache"),
     Row("bcachefs", "system.bcachefs", "/sys/fs/bcachefs"),
     Row("bonding", "system.bonding", "/sys/class/net/*/bonding"),
+    Row("btrfs", "system.btrfs", "/sys/fs/btrfs, btrfs ioctls"),
     Row("conntrack", "system.conntrack", "/proc/sys/net/netfilter, /proc/net/stat/nf_conntrack"),
     Row("cpu", "system.cpu", "/proc/stat, /sys/devices/system/cpu"),
     Row("diskstats", "system.diskstats", "/proc/diskstats, /sys/block, udev's data base"),
@@ -82,6 +83,7 @@ SYSTEM = (
     Row("ipvs", "system.ipvs", "/proc/net/ip_vs, /proc/net/ip_vs_stats"),
     Row("kernel_hung", "system.kernel_hung", "/proc/sys/kernel/hung_task_detect_count"),
     Row("loadavg", "system.loadavg", "/proc/loadavg"),
+    Row("logind", "system.logind", "logind over D-Bus", by_default=False),
     Row("mdadm", "system.mdadm", "/proc/mdstat, /sys/block/md*/md"),
     Row("meminfo", "system.meminfo", "/proc/meminfo"),
     Row("netclass", "system.netclass", "/sys/class/net"),
@@ -101,6 +103,7 @@ SYSTEM = (
     Row("sockstat", "system.sockstat", "/proc/net/sockstat, /proc/net/sockstat6"),
     Row("softnet", "system.softnet", "/proc/net/softnet_stat"),
     Row("stat", "system.stat", "/proc/stat"),
+    Row("systemd", "system.systemd", "systemd over D-Bus"),
     Row("tapestats", "system.tapestats", "/sys/class/scsi_tape"),
     Row("tcpstat", "system.tcpstat", "/proc/net/tcp, /proc/net/tcp6"),
     Row("thermal_zone", "system.thermal_zone", "/sys/class/thermal"),
@@ -112,6 +115,7 @@ SYSTEM = (
     Row("watchdog", "system.watchdog", "/sys/class/watchdog"),
     Row("xfrm", "system.xfrm", "/proc/net/xfrm_stat", by_default=False),
     Row("xfs", "system.xfs", "/sys/fs/xfs"),
+    Row("zfs", "system.zfs", "/proc/spl/kstat/zfs"),
     Row("process", "system.process", "/proc/self", in_node_exporter=False),
 )
 """Of the kernel, in the order of node_exporter's names; `process` is this very process."""

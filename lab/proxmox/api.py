@@ -102,6 +102,8 @@ def _run(center: Datacenter, request: Request) -> object:
         raise not_permitted(f"URI '{request.path}' not available with API token, need proper ticket.\n")
     rights = Permissions(center.accounts)
     _authorize(center, method, who, values, rights)
+    if request.path in center.faults.refused:
+        raise not_permitted(", ".join(center.faults.refused[request.path]))
     if method.proxied:
         _reach_node(center, values)
     return method.run(Call(center, who, verify(method.schema, values), rights))
@@ -163,5 +165,5 @@ def _reach_node(center: Datacenter, values: dict[str, Value]) -> None:
             f"hostname lookup '{node}' failed - "
             f"failed to get address info for: {node}: Name or service not known\n"
         )
-    elif not center.may_answer(node):
-        raise UnansweredError("Connection refused", status=595)
+    elif (failure := center.proxy_failure(node)) is not None:
+        raise UnansweredError(failure[1], status=failure[0])

@@ -234,7 +234,24 @@ def _included(call: Call, job: dict[str, object]) -> set[int]:
     }
 
 
+def show_uncovered(call: Call) -> object:
+    """The guests that no job takes, of those that the caller may see (PVE/API2/Cluster/BackupInfo.pm)."""
+    covered = {vmid for job in call.center.backup_jobs.values() for vmid in _included(call, job)}
+    return [
+        {
+            "vmid": guest.vmid,
+            "type": guest.type,
+            "name": (guest.config or {}).get("hostname")
+            or (guest.config or {}).get("name", f"VM{guest.vmid}"),
+        }
+        for guest in call.center.environment.guests.values()
+        if guest.vmid not in covered
+        and call.rights.check(call.who, f"/vms/{guest.vmid}", ("VM.Audit",), quiet=True)
+    ]
+
+
 METHODS = (
+    Method("GET", "/cluster/backup-info/not-backed-up", show_uncovered, check=_READ),
     Method("GET", "/cluster/backup", list_jobs, check=_READ),
     Method(
         "POST", "/cluster/backup", create_job, {"id": text("configid", optional=True), **_OPTIONS}, _MANAGE

@@ -31,10 +31,7 @@ def list_resources(call: Call) -> object:
             rows += _pool_rows(call, guests)
         rows += [_visible(call, row) for row in guests if _may(call, f"/vms/{row['vmid']}", "VM.Audit")]
     if wanted in {None, "node"}:
-        rows += [
-            node_row(call.center, node, with_numbers=_may(call, f"/nodes/{node}", "Sys.Audit"))
-            for node in call.center.environment.nodes
-        ]
+        rows += [_node_row(call, node) for node in call.center.environment.nodes]
     if wanted in {None, "storage"}:
         rows += _storage_rows(call)
     if wanted in {None, "sdn"}:
@@ -52,11 +49,17 @@ def _guest_row(call: Call, guest: Guest) -> dict[str, object]:
     if pool is not None:
         row["pool"] = pool
     if guest.vmid in call.center.environment.ha_managed:
-        row["hastate"] = "started"
+        row["hastate"] = call.center.environment.ha_states.get(str(guest.vmid), "started")
     for name in ("lock", "tags"):
         if guest.config and guest.config.get(name):
             row[name] = guest.config[name]
     return row
+
+
+def _node_row(call: Call, node: str) -> dict[str, object]:
+    row = node_row(call.center, node, with_numbers=_may(call, f"/nodes/{node}", "Sys.Audit"))
+    state = call.center.environment.ha_states.get(node)
+    return row if state is None else {**row, "hastate": state}
 
 
 def _visible(call: Call, row: dict[str, object]) -> dict[str, object]:
@@ -146,6 +149,11 @@ def show_status(call: Call) -> object:
     return [{**cluster, "nodes": len(nodes), "quorate": int(quorate)}, *nodes]
 
 
+def show_qdevice(call: Call) -> object:
+    """The quorum device as this node sees it; nothing where there is none (PVE/API2/ClusterConfig.pm)."""
+    return call.center.environment.qdevice
+
+
 _MOST_TASKS = 25
 
 
@@ -198,5 +206,6 @@ METHODS = (
         open_to="all",
     ),
     Method("GET", "/cluster/tasks", list_tasks, open_to="all"),
+    Method("GET", "/cluster/config/qdevice", show_qdevice, check=OnPath("/", ("Sys.Audit",))),
     Method("GET", "/cluster/status", show_status, check=OnPath("/", ("Sys.Audit",))),
 )

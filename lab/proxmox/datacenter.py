@@ -26,12 +26,14 @@ class Faults:
     """What goes wrong on demand: `down` drops connections, `malformed` spoils bodies.
 
     `lost_answers` is how many writes from now on are carried out while their answer gets lost between nodes.
+    `refused` are paths that are answered as if the privilege beside them were missing: (path, privilege).
     """
 
     latency_seconds: float = 0.0
     down: bool = False
     malformed: bool = False
     lost_answers: int = 0
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -87,6 +89,9 @@ class Datacenter:
         for full in [full for full in self.token_values if full.startswith(f"{userid}!")]:
             del self.token_values[full]
 
-    def may_answer(self, node: str) -> bool:
-        """Whether a request for the node finds it: its own, or another one that is up."""
-        return node == self.local_node or self.environment.nodes[node].online
+    def proxy_failure(self, node: str) -> tuple[int, str] | None:
+        """Status and reason of a request for a node that does not answer; None where it does."""
+        found = self.environment.nodes[node]
+        if node == self.local_node or (found.online and not found.hangs):
+            return None
+        return (596, "Connection timed out") if found.online else (595, "Connection refused")

@@ -7,7 +7,9 @@ upstream's status daemon sends them) and `backup_files` (storage → file names,
 `release` is the version played, 9.2 where it is not given, or 8.4.
 `live_statistics` makes /cluster/resources follow the guests instead of constant rrd lines; `cluster_name`
 names the cluster; `ha_delay_seconds` is how long the high availability manager takes to carry out a wish (it
-never does where nothing is given, as in the recordings).
+never does where nothing is given, as in the recordings). `ha_states` are states of guests (by vmid) and
+nodes (by name) where they are not `started` and none; `subscriptions` (by node), `replications` and `qdevice`
+are as the API tells them.
 """
 
 from __future__ import annotations
@@ -39,12 +41,16 @@ _OPTION = re.compile(r"([a-z][a-z_\-]*\d*):\s*(.+?)\s*")
 
 @dataclass
 class Node:
-    """A cluster member; `online` off makes requests that are proxied to it end with 595."""
+    """A cluster member; `online` off makes requests that are proxied to it end with 595.
+
+    `hangs` makes them end with 596 while the cluster takes the node for alive: its daemon does not answer.
+    """
 
     name: str
     number: int = 0
     online: bool = True
     address: str = "127.0.0.1"
+    hangs: bool = False
 
 
 @dataclass
@@ -124,6 +130,10 @@ class Environment:
     live_statistics: bool = False
     cluster_name: str = ""
     release: str = "9.2"
+    ha_states: dict[str, str] = field(default_factory=dict)
+    subscriptions: dict[str, dict[str, object]] = field(default_factory=dict)
+    replications: list[dict[str, object]] = field(default_factory=list)
+    qdevice: dict[str, object] = field(default_factory=dict)
 
 
 def read_environment(raw: Mapping[str, Any]) -> Environment:
@@ -145,6 +155,10 @@ def read_environment(raw: Mapping[str, Any]) -> Environment:
             live_statistics=bool(raw.get("live_statistics", False)),
             cluster_name=str(raw.get("cluster_name", "")),
             release=_release(raw.get("release", "9.2")),
+            ha_states={str(key): str(state) for key, state in raw.get("ha_states", {}).items()},
+            subscriptions={node: dict(told) for node, told in raw.get("subscriptions", {}).items()},
+            replications=[dict(job) for job in raw.get("replications", ())],
+            qdevice=dict(raw.get("qdevice", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SeedError(f"not an environment: {error!r}") from error
@@ -164,6 +178,7 @@ def _node(entry: str | Mapping[str, Any]) -> Node:
         int(entry.get("id", 0)),
         bool(entry.get("online", 1)),
         str(entry.get("ip", "127.0.0.1")),
+        hangs=bool(entry.get("hangs", 0)),
     )
 
 

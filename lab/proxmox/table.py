@@ -21,7 +21,9 @@ from lab.proxmox import (
     node_tasks,
     pools,
     power,
+    replication,
     storage,
+    subscription,
     version,
     vzdump,
 )
@@ -51,6 +53,8 @@ METHODS = (
     *power.METHODS,
     *node_tasks.METHODS,
     *storage.METHODS,
+    *replication.METHODS,
+    *subscription.METHODS,
     *vzdump.METHODS,
 )
 

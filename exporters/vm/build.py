@@ -1,0 +1,97 @@
+"""The `pve` collector on a host: a Proxmox VE cluster read in the background."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from exporters.background import Background
+from exporters.collector import Collector, Host
+from exporters.errors import ExporterError, SettingError
+from exporters.samples import Family
+from exporters.vm.api import Api
+from exporters.vm.options import (
+    CA_FILE,
+    FINGERPRINT,
+    INTERVAL,
+    SCOPE,
+    SERVER_NAME,
+    SETTINGS,
+    TARGET,
+    TIMEOUT,
+    TOKEN_FILE,
+    URL,
+)
+from exporters.vm.reader import Reader, View
+from exporters.vm.targets import Guest, as_targets, check_template
+from exporters.vm.token import read_token
+from exporters.vm.transport import Connection, Trust, parse_fingerprint, parse_url
+
+__all__ = ["SETTINGS", "build", "discovery"]
+
+_OWN_AUTHORITY = Path("/etc/pve/pve-root-ca.pem")
+"""The cluster's own, which signs the certificates of its nodes; they are for localhost too (pvecm(1))."""
+
+
+def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
+    """The collector.
+
+    Raises:
+        SettingError: there is no token file among the flags, or an address or fingerprint is none.
+    """
+    settings = host.settings
+    token_file = settings[TOKEN_FILE]
+    if token_file is None:
+        raise SettingError("--collector.pve.token-file: the collector pve needs one")
+    check_template(settings[TARGET])
+    addresses = list(dict.fromkeys(map(parse_url, settings[URL])))
+    trust = Trust(
+        settings[CA_FILE],
+        frozenset(map(parse_fingerprint, settings[FINGERPRINT])),
+        settings[SERVER_NAME],
+    )
+    if trust.ca_file is None and own_authority.exists():
+        trust = replace(trust, ca_file=own_authority)
+    api = Api(
+        [Connection(address, trust, settings[TIMEOUT]) for address in addresses],
+        partial(read_token, token_file),
+    )
+    reader = Reader(api, only_local=settings[SCOPE] == "node", hostname=host.hostname)
+    return _collector(reader, settings[INTERVAL])
+
+
+def _collector(reader: Reader, interval_seconds: float) -> Collector:
+    last: View | None = None
+
+    def read() -> Sequence[Family]:
+        nonlocal last
+        last = reader.read()
+        return last.families
+
+    background = Background("pve", read, interval_seconds=interval_seconds)
+
+    def snapshot() -> tuple[Guest, ...]:
+        background.collect()
+        return () if last is None else last.guests
+
+    def close() -> None:
+        background.close()
+        reader.close()
+
+    return Collector(background.collect, close, background.age_seconds, snapshot)
+
+
+def discovery(host: Host, collector: Collector) -> Callable[[], object]:
+    """What GET /sd/guests answers as JSON, for the collector that `build` made: target groups of guests.
+
+    The function raises ExporterError where there is no reading: Prometheus keeps its targets then.
+    """
+    template = check_template(host.settings[TARGET])
+
+    def targets() -> object:
+        found = None if collector.snapshot is None else collector.snapshot()
+        if not isinstance(found, tuple):
+            raise ExporterError("the collector has no guests to tell of")
+        return as_targets(found, template)
+
+    return targets

@@ -1,0 +1,62 @@
+"""The flags of the `pve` collector."""
+
+from collections.abc import Sequence
+
+from exporters.settings import Setting, duration, file_path, text, texts
+
+DEFAULT_URL = "https://localhost:8006"
+SCOPES = ("cluster", "node")
+
+
+def _scope(given: Sequence[str]) -> str:
+    if given[-1] not in SCOPES:
+        raise ValueError(f"{given[-1]!r} is none of {', '.join(SCOPES)}")
+    return given[-1]
+
+
+URL = texts(
+    "collector.pve.url",
+    (DEFAULT_URL,),
+    "Address of the API; several nodes of one cluster are tried in turn.",
+)
+TOKEN_FILE = file_path(
+    "collector.pve.token-file", None, "File with the API token, USER@REALM!ID=SECRET; not readable by others."
+)
+CA_FILE = file_path(
+    "collector.pve.ca-file",
+    None,
+    "Certificates of the authorities to trust; by default the cluster's own on a Proxmox VE host, else the "
+    "system's.",
+)
+FINGERPRINT = texts(
+    "collector.pve.fingerprint",
+    (),
+    "SHA-256 fingerprint of a node's certificate to trust in place of authorities and names.",
+)
+SERVER_NAME = text(
+    "collector.pve.server-name", "", "Name that certificates must be for, where it is not the address's."
+)
+INTERVAL = duration("collector.pve.interval", 15.0, "How often the cluster is read: 3 requests at most.")
+TIMEOUT = duration("collector.pve.timeout", 5.0, "What one request may take.")
+SCOPE: Setting[str] = Setting(
+    "collector.pve.scope",
+    "cluster",
+    "cluster: everything; node: what is on the node that answers, for agents on every node.",
+    _scope,
+)
+TARGET = text(
+    "collector.pve.target",
+    "{name}:9100",
+    "Scrape target of a guest for service discovery, of {name}, {vmid}, {node}, {type}.",
+)
+SETTINGS: tuple[Setting[object], ...] = (
+    URL,
+    TOKEN_FILE,
+    CA_FILE,
+    FINGERPRINT,
+    SERVER_NAME,
+    INTERVAL,
+    TIMEOUT,
+    SCOPE,
+    TARGET,
+)

@@ -1,0 +1,132 @@
+"""Reads a cluster: at most three requests at a time, but for the first reading, which asks for every part."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic, time
+
+from exporters.samples import Family
+from exporters.vm.api import Api
+from exporters.vm.errors import DeniedError, NodeDownError, ProxmoxError, UnreachableError
+from exporters.vm.families import Shaper, collect
+from exporters.vm.parts import RESOURCES, STATUS, Part, parts
+from exporters.vm.schedule import Schedule
+from exporters.vm.targets import Guest, guests
+from exporters.vm.world import Answered, World
+
+MOST_REQUESTS = 3
+_MOST_FIRST_REQUESTS = 128
+_FIRST_SECONDS = 0.7
+"""What the first reading may take before it leaves the rest to those that follow: a scrape waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one reading gave: to Prometheus as families, to others as guests."""
+
+    families: Sequence[Family]
+    guests: tuple[Guest, ...]
+
+
+class Reader:
+    """One cluster. `hostname` names this host, `clock` gives unixtime, `steady` never goes back.
+
+    Raises, from `read`:
+        ExporterError: /cluster/resources cannot be had; any other part that cannot costs its own series.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        only_local: bool = False,
+        hostname: str = "",
+        clock: Callable[[], float] = time,
+        steady: Callable[[], float] = monotonic,
+    ) -> None:
+        self._api = api
+        self._only_local = only_local
+        self._hostname = hostname
+        self._clock = clock
+        self._steady = steady
+        self._world = World()
+        self._schedule = Schedule(steady)
+        self._shaper = Shaper()
+        self._is_first = True
+        self._closed = threading.Event()
+
+    def read(self) -> View:
+        """One reading."""
+        began, before, world = self._steady(), self._api.requests, self._world
+        error = self._ask(RESOURCES)
+        if error is not None:
+            raise error
+        self._ask(STATUS)
+        world.local = self._local()
+        self._ask_for_parts(began + _FIRST_SECONDS, before)
+        self._is_first = False
+        world.requests = self._api.requests
+        families = self._shaper.settle(collect(world, only_local=self._only_local))
+        return View(families, guests(world, only_local=self._only_local))
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._closed.set()
+
+    def _ask_for_parts(self, first_ends: float, before: int) -> None:
+        """Ask for what is due while there are requests left; answers make further parts known."""
+        asked = True
+        while asked:
+            asked = False
+            known = list(parts(self._world, only_local=self._only_local))
+            self._world.keep_denied({STATUS.key, *(part.key for part in known)})
+            for part in self._schedule.due(known):
+                most = (
+                    _MOST_FIRST_REQUESTS if self._is_first and self._steady() < first_ends else MOST_REQUESTS
+                )
+                if self._api.requests - before >= most or self._closed.is_set():
+                    return
+                if not self._schedule.is_due(part):
+                    continue
+                if isinstance(self._ask(part), UnreachableError):
+                    return
+                asked = True
+
+    def _local(self) -> str:
+        """Name of the node that answers, or of this host where the token may not know."""
+        world = self._world
+        if world.status is not None and world.status.local:
+            return world.status.local
+        names = {row.node for row in world.resources if row.kind == "node"}
+        if len(names) == 1:
+            return names.pop()
+        return next((name for name in (world.local, self._hostname) if name in names), "")
+
+    def _ask(self, part: Part) -> ProxmoxError | None:
+        """Ask for a part and put it away; gives the error where that went wrong."""
+        world = self._world
+        is_remote = part.node not in ("", world.local)
+        try:
+            part.take(world, self._api.get(part.path, for_node=is_remote, most_bytes=part.most_bytes))
+        except ProxmoxError as error:
+            self._failed(part, error)
+            return error
+        world.denied.pop(part.key, None)
+        world.answered[part.name] = Answered(ok=True, succeeded_at=self._clock())
+        if part.node:
+            world.nodes_answering[part.node] = True
+        self._schedule.succeeded(part)
+        return None
+
+    def _failed(self, part: Part, error: ProxmoxError) -> None:
+        world = self._world
+        known = world.answered.get(part.name)
+        world.answered[part.name] = Answered(ok=False, succeeded_at=known.succeeded_at if known else None)
+        self._schedule.failed(part)
+        if isinstance(error, DeniedError):
+            world.refuse(part.key, error)
+        elif isinstance(error, NodeDownError) and part.node:
+            world.nodes_answering[part.node] = False
+            self._schedule.node_is_down(part.node)
+        if part is STATUS:
+            world.status = None

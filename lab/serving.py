@@ -37,8 +37,18 @@ def serve_in_thread(app: web.Application, *, tls: ssl.SSLContext | None = None) 
         try:
             yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(runner), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """End, and leave no connection behind: one over TLS would wait for its client's goodbye."""
+    connections = () if runner.server is None else tuple(runner.server.connections)
+    transports = [connection.transport for connection in connections if connection.transport is not None]
+    await runner.cleanup()
+    for transport in transports:
+        transport.abort()
+    await asyncio.sleep(0)  # a transport closes its socket at the loop's next turn

@@ -3,8 +3,10 @@
 ExporterError
 ├── NoDataError             the source is not there at all (no such hardware, no such library): quiet
 ├── SourceError             the source answered with something that its documentation does not allow
+├── BusError                D-Bus refused us or answered a call with an error
 ├── SampleError             a collector built a family that the text format cannot carry
 ├── StuckError              a job did not come back within its deadline
+├── BusyError               a scrape waited for another one until its time was up
 ├── UnknownCollectorError   a scrape asked for a collector that is not in the table
 ├── SettingError            a flag is unknown or its value is not what it takes
 └── ListenError             the address is not loopback and nobody said that this is wanted
@@ -27,6 +29,14 @@ class SourceError(ExporterError):
         self.source = source
 
 
+class BusError(ExporterError):
+    """D-Bus answered with an error; `name` is such as org.freedesktop.DBus.Error.UnknownProperty."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
 class SampleError(ExporterError):
     """A metric, label or value that text format 0.0.4 cannot carry, or the same series twice."""
 
@@ -36,6 +46,10 @@ class StuckError(ExporterError):
 
     def __init__(self, job: str, deadline_seconds: float) -> None:
         super().__init__(f"{job}: no answer within {deadline_seconds:g} s")
+
+
+class BusyError(ExporterError):
+    """Another scrape is still under way, and this one must answer."""
 
 
 class UnknownCollectorError(ExporterError):

@@ -38,12 +38,14 @@ class Malformed(Exception):  # noqa: N818 - never leaves the server: it becomes 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without a body. `keep_alive` says whether the connection outlives it."""
+    """A request without a body. `fields` have lower-case names; `keep_alive` says whether the connection
+    outlives it.
+    """
 
     method: str
     path: str
     query: Mapping[str, list[str]]
-    accept_encoding: str
+    fields: Mapping[str, str]
     keep_alive: bool
 
 
@@ -65,7 +67,7 @@ def parse_head(head: bytes) -> Request:
     connection = fields.get("connection", "").lower()
     keep_alive = "close" not in connection if match[3] == "1" else "keep-alive" in connection
     path, _, query = match[2].partition("?")
-    return Request(match[1], path, _query(query), fields.get("accept-encoding", ""), keep_alive)
+    return Request(match[1], path, _query(query), fields, keep_alive)
 
 
 def answer_head(

@@ -3,111 +3,38 @@
 A collector that raises or hangs costs its own series; the scrape is answered and says so. All collectors of a
 scrape run one after the other in one lane (see exporters/lane.py), so an ordinary scrape needs one thread and
 a stuck collector one more. A collector read less than `fresh_seconds` ago is not read again: scrapes that
-overlap or follow at once share a reading. A collector without anything to read (`NoDataError`: no such
-hardware) is not a failure and has a series of its own.
+overlap or follow at once share a reading. Collectors that would make a scrape slow are read in the background
+(exporters/slow.py). A collector without anything to read (`NoDataError`: no such hardware) is not a failure
+and has a series of its own.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from time import monotonic, time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic, perf_counter, time
 
+from exporters import pace
 from exporters.collector import Collector
-from exporters.errors import ExporterError, NoDataError, SampleError, UnknownCollectorError
+from exporters.errors import BusyError, ExporterError, SampleError, UnknownCollectorError
 from exporters.lane import Job, Lane, Outcome
-from exporters.samples import Family, Kind, Metric, Number, Rows
-from exporters.text import Renderer, gzip
+from exporters.reading import Packer, Reading
+from exporters.slow import Slow
+from exporters.states import DEADLINE_SECONDS, About, Report, Source, State, report
+from exporters.text import Format, Renderer, Rendering
+
+__all__ = ["Reading", "Registry", "Report", "Source"]
 
 logger = logging.getLogger(__name__)
 
-DEADLINE_SECONDS = 2.0
-
-_LABELS = ("collector",)
-_NODE_DURATION = Metric(
-    "node_scrape_collector_duration_seconds",
-    Kind.GAUGE,
-    "Time that the collector took, under node_exporter's name.",
-    _LABELS,
-)
-_NODE_SUCCESS = Metric(
-    "node_scrape_collector_success",
-    Kind.GAUGE,
-    "Whether the collector succeeded, under node_exporter's name.",
-    _LABELS,
-)
-_DURATION = Metric(
-    "steward_scrape_collector_duration_seconds",
-    Kind.GAUGE,
-    "Time that the last run of the collector took.",
-    _LABELS,
-)
-_SUCCESS = Metric(
-    "steward_scrape_collector_success",
-    Kind.GAUGE,
-    "Whether the last run of the collector ended well; 1 also where there is nothing to read.",
-    _LABELS,
-)
-_NO_DATA = Metric(
-    "steward_scrape_collector_no_data",
-    Kind.GAUGE,
-    "Whether there is nothing here for the collector to read: no such hardware, library or setting.",
-    _LABELS,
-)
-_LAST_SUCCESS = Metric(
-    "steward_scrape_collector_last_success_timestamp_seconds",
-    Kind.GAUGE,
-    "When the collector last ended well, in unixtime.",
-    _LABELS,
-)
-_AGE = Metric(
-    "steward_scrape_collector_age_seconds",
-    Kind.GAUGE,
-    "Age of the reading, of a collector that reads in the background at its own interval.",
-    _LABELS,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A collector with its name, what one run may take, and whether node_exporter has it under this name."""
-
-    name: str
-    collector: Collector
-    deadline_seconds: float = DEADLINE_SECONDS
-    in_node_exporter: bool = False
-
-
-@dataclass(slots=True)
-class _State:
-    source: Source
-    job: Job[str]
-    renderer: Renderer = field(default_factory=Renderer)
-    text: str = ""
-    read_at: float = float("-inf")
-    seconds: float = 0.0
-    success: bool = False
-    no_data: bool = False
-    last_success: float | None = None
-    complaint: str = ""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The answer to a scrape: text format 0.0.4, and the same gzipped once somebody asks."""
-
-    text: bytes
-
-    @cached_property
-    def gzipped(self) -> bytes:
-        """The text in gzip's format, made at the first call."""
-        return gzip(self.text)
+BUDGET_SECONDS = 9.5
+"""What a scrape may take that does not say how long it waits: Prometheus waits 10 s."""
 
 
 class Registry:
     """Runs the collectors of a table; see the module's words. `clock` gives unixtime, `steady` never goes
-    back.
+    back, `stopwatch` measures runs.
     """
 
     def __init__(
@@ -117,26 +44,46 @@ class Registry:
         fresh_seconds: float = 1.0,
         clock: Callable[[], float] = time,
         steady: Callable[[], float] = monotonic,
+        stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
-        self._states: dict[str, _State] = {}
+        self._states: dict[str, State] = {}
         for source in sources:
             if source.name in self._states:
                 raise SampleError(f"collector {source.name!r} is in the table twice")
-            self._states[source.name] = self._state(source)
+            self._states[source.name] = State(source)
         self._fresh_seconds = fresh_seconds
         self._clock = clock
         self._steady = steady
-        self._lane = Lane[str]("exporters")
-        self._about = Renderer()
+        self._lane = Lane[Rendering]("exporters", stopwatch=stopwatch)
+        self._slow = Slow(
+            Lane[Rendering]("exporters-slow", beside=self._lane, stopwatch=stopwatch),
+            run=self._read_slow,
+            settle=self._settle,
+            steady=steady,
+        )
+        self._about = About()
+        self._about_renderer = Renderer()
+        self._packer = Packer()
         self._owners: dict[str, str] = {}
         self._one_at_a_time = asyncio.Lock()
         self._under_way: set[asyncio.Future[Reading]] = set()
-        self._last: tuple[tuple[str, ...], float, Reading] | None = None
+        self._wanted = Format.TEXT
+        self._last: _Last | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the collectors, in the order of the table."""
         return tuple(self._states)
+
+    def collector(self, name: str) -> Collector | None:
+        """The collector of this name, None where it is switched off."""
+        state = self._states.get(name)
+        return None if state is None else state.source.collector
+
+    def reports(self) -> list[Report]:
+        """How each collector fares; reads nothing."""
+        now = self._steady()
+        return [report(state, now) for state in self._states.values()]
 
     def select(self, collect: Collection[str], exclude: Collection[str]) -> tuple[str, ...]:
         """The collectors for `collect[]` or `exclude[]` of a query; both empty means all.
@@ -151,60 +98,99 @@ class Registry:
                 raise UnknownCollectorError(f"no such collector: {name}")
         return tuple(name for name in self._states if (name in collect if collect else name not in exclude))
 
-    async def scrape(self, names: tuple[str, ...] | None = None) -> Reading:
-        """Read the collectors `names` (all by default) and render them together with how they fared.
+    async def scrape(
+        self,
+        names: tuple[str, ...] | None = None,
+        wanted: Format = Format.TEXT,
+        budget_seconds: float = BUDGET_SECONDS,
+    ) -> Reading:
+        """Read the collectors `names` (all by default) and write them together with how they fared.
 
-        A caller that is cancelled does not interrupt the reading, which others may be waiting for.
+        What does not come within `budget_seconds` is missing. A caller that is cancelled does not interrupt
+        the reading, which others may be waiting for.
+
+        Raises:
+            BusyError: another scrape went on for so long that this one never had its turn.
         """
-        reading = asyncio.ensure_future(self._scrape(self.names if names is None else names))
+        reading = asyncio.ensure_future(
+            self._scrape(self.names if names is None else names, wanted, budget_seconds)
+        )
         self._under_way.add(reading)
         reading.add_done_callback(self._under_way.discard)
         return await asyncio.shield(reading)
 
     def close(self) -> None:
         """Let go of threads and files; a stuck thread ends with the process."""
+        self._slow.close()
         self._lane.close()
         for state in self._states.values():
             state.source.collector.close()
 
-    async def _scrape(self, wanted: tuple[str, ...]) -> Reading:
-        async with self._one_at_a_time:
+    async def _scrape(self, names: tuple[str, ...], wanted: Format, budget_seconds: float) -> Reading:
+        arrived = self._steady()
+        ends = monotonic() + budget_seconds
+        await self._take_turn(budget_seconds)
+        try:
             now = self._steady()
-            due = [
-                self._states[name]
-                for name in wanted
-                if now - self._states[name].read_at >= self._fresh_seconds
-            ]
-            if not due and self._last is not None and self._last[0] == wanted:
-                return self._last[2]
+            states = [self._states[name] for name in names]
+            due = [state for state in states if not state.is_slow and self._is_due(state, arrived, now)]
+            if not due and (last := self._last) is not None and last.answers(names, wanted, arrived, now):
+                return last.reading
             if due:
-                outcomes = await self._lane.run_async([state.job for state in due])
-                for state in due:
-                    self._settle(state, outcomes[state.source.name], now)
-            reading = Reading(self._join([self._states[name] for name in wanted]))
-            self._last = (wanted, now, reading)
+                jobs = [self._job(state, wanted) for state in due]
+                self._settle(due, await self._lane.run_async(jobs, ends - monotonic()), now)
+            slow = [state for state in states if state.is_slow]
+            if slow:
+                await self._slow.wait(slow, ends)
+            reading = await self._put_together(states, wanted)
+            fresh_until = now + self._fresh_seconds
+            self._last = _Last(names, wanted, fresh_until, self._steady(), reading)
+            self._wanted = wanted
+            self._sort_out(states)
+            self._slow.scraped(arrived, [state for state in self._states.values() if state.is_slow])
             return reading
+        finally:
+            self._one_at_a_time.release()
 
-    def _state(self, source: Source) -> _State:
-        renderer = Renderer()
+    async def _take_turn(self, budget_seconds: float) -> None:
+        if not self._one_at_a_time.locked():
+            await self._one_at_a_time.acquire()
+            return
+        try:
+            await asyncio.wait_for(self._one_at_a_time.acquire(), budget_seconds)
+        except TimeoutError as error:
+            raise BusyError("another scrape is still under way") from error
 
-        def run() -> str:
-            return renderer.render(source.collector.collect())
+    def _is_due(self, state: State, arrived: float, now: float) -> bool:
+        """A reading that ended after the scrape came in is new enough, however long it took."""
+        return now - state.read_at >= self._fresh_seconds and state.finished_at <= arrived
 
-        return _State(source, Job(source.name, run, source.deadline_seconds), renderer)
+    def _job(self, state: State, wanted: Format) -> Job[Rendering]:
+        def run() -> Rendering:
+            rendering = state.renderer.reading(state.source.collector.collect())
+            rendering.text(wanted)
+            return rendering
 
-    def _settle(self, state: _State, outcome: Outcome[str], now: float) -> None:
-        state.read_at = now
-        state.seconds = outcome.seconds
-        error = outcome.error or self._clash(state)
-        state.no_data = isinstance(error, NoDataError)
-        state.success = error is None or state.no_data
-        state.text = "" if error is not None or outcome.value is None else outcome.value
-        if state.success:
-            state.last_success = self._clock()
-        self._complain(state, error)
+        return Job(state.source.name, run, state.source.deadline_seconds)
 
-    def _clash(self, state: _State) -> ExporterError | None:
+    def _read_slow(self, state: State) -> Rendering:
+        """One run in the background, with everything that the next scrape would have to do."""
+        wanted = self._wanted
+        rendering = state.renderer.reading(state.source.collector.collect())
+        self._packer.prepare(state.source.name, wanted, rendering.text(wanted))
+        return rendering
+
+    def _settle(
+        self, states: Sequence[State], outcomes: Mapping[str, Outcome[Rendering]], began: float
+    ) -> None:
+        ended, now = self._steady(), self._clock()
+        for state in states:
+            outcome = outcomes[state.source.name]
+            error = outcome.error or self._clash(state)
+            state.settle(outcome, error, began, ended, now)
+            self._complain(state, error)
+
+    def _clash(self, state: State) -> ExporterError | None:
         """A metric must stand in one group of lines, so it belongs to the collector that had it first."""
         for name in state.renderer.names:
             owner = self._owners.setdefault(name, state.source.name)
@@ -212,7 +198,7 @@ class Registry:
                 return SampleError(f"{name} belongs to collector {owner}")
         return None
 
-    def _complain(self, state: _State, error: Exception | None) -> None:
+    def _complain(self, state: State, error: Exception | None) -> None:
         """One line in the log when a collector begins to fail or fails otherwise than before, not one a
         scrape.
         """
@@ -223,34 +209,56 @@ class Registry:
             logger.warning("collector is well again", extra={"collector": state.source.name})
         state.complaint = complaint
 
-    def _join(self, states: Sequence[_State]) -> bytes:
-        parts = [state.text for state in states]
-        parts.append(self._about.render(_about(states)))
-        return "".join(parts).encode()
+    async def _put_together(self, states: Sequence[State], wanted: Format) -> Reading:
+        unwritten = [
+            Job(
+                f"{state.source.name} in {wanted.name}",
+                partial(_write, state.rendering, wanted),
+                DEADLINE_SECONDS,
+            )
+            for state in states
+            if state.rendering is not None and not state.rendering.has(wanted)
+        ]
+        if unwritten:
+            await self._lane.run_async(unwritten)
+        parts = [
+            (state.source.name, state.rendering.text(wanted))
+            for state in states
+            if state.rendering is not None and state.rendering.has(wanted)
+        ]
+        about = self._about_renderer.reading(self._about.families(states, self._steady()))
+        parts.append(("", about.text(wanted) + wanted.end))
+        return Reading(wanted, parts, self._packer)
+
+    def _sort_out(self, states: Sequence[State]) -> None:
+        """Choose again what is read in the background; what has a background of its own never is."""
+        seconds = {
+            state.source.name: state.seconds for state in states if state.source.collector.age_seconds is None
+        }
+        slow = frozenset(state.source.name for state in states if state.is_slow)
+        if not slow and sum(seconds.values()) <= pace.FOREGROUND_SECONDS:
+            return
+        chosen = pace.slow_ones(seconds, slow)
+        for name in seconds:
+            self._states[name].is_slow = name in chosen
 
 
-def _about(states: Sequence[_State]) -> list[Family]:
-    rows: Rows = tuple((state.source.name,) for state in states)
-    node = [state for state in states if state.source.in_node_exporter]
-    node_rows: Rows = tuple((state.source.name,) for state in node)
-    well = [state for state in states if state.last_success is not None]
-    families = [
-        Family(_NODE_DURATION, node_rows, [round(state.seconds, 9) for state in node]),
-        Family(_NODE_SUCCESS, node_rows, [int(state.success and not state.no_data) for state in node]),
-        Family(_DURATION, rows, [round(state.seconds, 9) for state in states]),
-        Family(_SUCCESS, rows, [int(state.success) for state in states]),
-        Family(_NO_DATA, rows, [int(state.no_data) for state in states]),
-        Family(
-            _LAST_SUCCESS,
-            tuple((state.source.name,) for state in well),
-            [state.last_success or 0 for state in well],
-        ),
-    ]
-    ages = [(state.source.name, age) for state in states if (age := _age(state)) is not None]
-    families.append(Family(_AGE, tuple((name,) for name, _ in ages), [age for _, age in ages]))
-    return families
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last answer, for scrapes that overlap or follow at once."""
+
+    names: tuple[str, ...]
+    format: Format
+    fresh_until: float
+    ended: float
+    reading: Reading
+
+    def answers(self, names: tuple[str, ...], wanted: Format, arrived: float, now: float) -> bool:
+        return (self.names, self.format) == (names, wanted) and (
+            now < self.fresh_until or arrived < self.ended
+        )
 
 
-def _age(state: _State) -> Number | None:
-    age_seconds = state.source.collector.age_seconds
-    return None if age_seconds is None else age_seconds()
+def _write(rendering: Rendering, wanted: Format) -> Rendering:
+    rendering.text(wanted)
+    return rendering

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 
 from exporters.errors import ExporterError, ListenError, UnknownCollectorError
 from exporters.http import HEAD_END, LONGEST_HEAD_BYTES, Malformed, Request, answer_head, parse_head
+from exporters.negotiation import accepts_gzip, wanted_format
 from exporters.registry import Registry
-from exporters.text import CONTENT_TYPE, accepts_gzip
 
 logger = logging.getLogger(__name__)
 
@@ -187,13 +187,13 @@ class _Connection(asyncio.Protocol):
             return
         site.scrapes += 1
         try:
-            reading = await site.registry.scrape(names)
+            reading = await site.registry.scrape(names, wanted_format(request.fields.get("accept", "")))
         finally:
             site.scrapes -= 1
-        packed = accepts_gzip(request.accept_encoding)
+        packed = accepts_gzip(request.fields.get("accept-encoding", ""))
         body = reading.gzipped if packed else reading.text
         extra = _GZIP_FIELDS if packed else _PLAIN_FIELDS
-        self._send(200, CONTENT_TYPE, body, keep_alive=keep, bare=bare, extra=extra)
+        self._send(200, reading.format.value, body, keep_alive=keep, bare=bare, extra=extra)
 
     def _send(
         self,

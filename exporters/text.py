@@ -1,30 +1,43 @@
-"""Text format 0.0.4: from families to the bytes of an answer.
+"""Text format 0.0.4 and OpenMetrics 1.0: from families to the bytes of an answer.
 
-https://prometheus.io/docs/instrumenting/exposition_formats/. Escapes: in HELP backslash and line feed, in
-label values also the double quote. A `Renderer` belongs to one collector: it keeps the text of the last shape
-(metrics and rows) as a template, so that a scrape on an unchanged set of devices is one string operation over
-the numbers.
+https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/. A
+`Renderer` belongs to one collector: it keeps the text of the last shape (metrics and rows) as a template, so
+that a scrape on an unchanged set of devices is one string operation over the numbers. The formats differ in
+the lines above the samples alone, and each is made only where somebody asks for it.
 """
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import Enum
 from itertools import chain
 from math import isfinite, isnan
 
 from exporters.errors import SampleError
-from exporters.samples import Family, Metric, Number, Row, Rows, check_rows
+from exporters.samples import Family, Kind, Metric, Number, Row, Rows, check_rows
 
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-
-_HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
-_LABEL_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_TEXT_HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _NUMBERS = frozenset({int, float})
-_GZIP_LEVEL = 1
-_GZIP_WINDOW = 31  # 15 bits of window, +16: with gzip header and trailer (zlib manual, deflateInit2)
+_TOTAL = "_total"
+_FLOAT_LABELS = frozenset({"le", "quantile"})
+_EXPONENT_FROM = 1e6
+
+_Shape = list[tuple[Metric, Rows]]
+
+
+class Format(Enum):
+    """What an answer is written in; the value is its content type."""
+
+    TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+    @property
+    def end(self) -> bytes:
+        """What stands after the last family."""
+        return b"# EOF\n" if self is Format.OPENMETRICS else b""
 
 
 class _NotFinite:
-    """Prints as the text format wants it: NaN, +Inf, -Inf."""
+    """Prints as both formats want it: NaN, +Inf, -Inf."""
 
     def __init__(self, value: float) -> None:
         self._value = value
@@ -35,57 +48,155 @@ class _NotFinite:
         return "+Inf" if self._value > 0 else "-Inf"
 
 
+class _Templates:
+    """A shape with its text in each format that was asked for."""
+
+    def __init__(self, shape: _Shape) -> None:
+        names = [metric.name for metric, _ in shape]
+        self.names = frozenset(names)
+        if len(self.names) != len(names):
+            raise SampleError("a metric occurs twice in one collector")
+        for metric, rows in shape:
+            check_rows(metric, rows)
+        self.shape = shape
+        self._made: dict[Format, str] = {}
+
+    def of(self, wanted: Format) -> str:
+        made = self._made.get(wanted)
+        if made is None:
+            self._made[wanted] = made = self.make(wanted, frozenset())
+        return made
+
+    def make(self, wanted: Format, no_counters: frozenset[str]) -> str:
+        """The template; the metrics `no_counters` have values that OpenMetrics allows no counter."""
+        parts = []
+        for metric, rows in self.shape:
+            if not rows:
+                continue
+            head = _text_head(metric) if wanted is Format.TEXT else self._head(metric, no_counters)
+            parts.append(head.replace("%", "%%"))
+            parts += [f"{_series(metric, row, wanted).replace('%', '%%')} %r\n" for row in rows]
+        return "".join(parts)
+
+    def impossible_counters(self, values: Sequence[Number]) -> frozenset[str]:
+        """Counters with a value below 0 or NaN."""
+        found = []
+        place = 0
+        for metric, rows in self.shape:
+            end = place + len(rows)
+            if metric.kind is Kind.COUNTER and not all(value >= 0 for value in values[place:end]):
+                found.append(metric.name)
+            place = end
+        return frozenset(found)
+
+    def _head(self, metric: Metric, no_counters: frozenset[str]) -> str:
+        """HELP and TYPE of OpenMetrics: a counter is named without _total there, and one that cannot be is
+        of unknown type, as in Prometheus' own libraries.
+        """
+        name, kind = metric.name, metric.kind.value
+        if metric.kind is Kind.COUNTER:
+            short = name.removesuffix(_TOTAL)
+            if short == name or short in self.names or name in no_counters:
+                kind = "unknown"
+            else:
+                name = short
+        elif metric.kind is Kind.UNTYPED:
+            kind = "unknown"
+        return f"# HELP {name} {metric.help.translate(_ESCAPES)}\n# TYPE {name} {kind}\n"
+
+
+class Rendering:
+    """One reading of a collector, ready to be written in any format."""
+
+    __slots__ = ("_made", "_templates", "_values")
+
+    def __init__(self, templates: _Templates, values: tuple[Number, ...]) -> None:
+        self._templates = templates
+        self._values = values
+        self._made: dict[Format, bytes] = {}
+
+    def text(self, wanted: Format = Format.TEXT) -> bytes:
+        """The text, kept from the first time on.
+
+        Raises:
+            SampleError: a value is no number.
+        """
+        made = self._made.get(wanted)
+        if made is None:
+            self._made[wanted] = made = (self._template(wanted) % _printable(self._values)).encode()
+        return made
+
+    def has(self, wanted: Format) -> bool:
+        """Whether the text is there already."""
+        return wanted in self._made
+
+    def _template(self, wanted: Format) -> str:
+        if wanted is Format.OPENMETRICS and not _all_from_zero(self._values):
+            impossible = self._templates.impossible_counters(self._values)
+            if impossible:
+                return self._templates.make(wanted, impossible)
+        return self._templates.of(wanted)
+
+
 class Renderer:
     """Renders the families of one collector, remembering the shape of its last reading."""
 
     def __init__(self) -> None:
-        self._shape: list[tuple[Metric, Rows]] = []
-        self._template = ""
-        self._names: frozenset[str] = frozenset()
+        self._templates = _Templates([])
 
     @property
     def names(self) -> frozenset[str]:
         """Names of the metrics in the last reading."""
-        return self._names
+        return self._templates.names
 
-    def render(self, families: Sequence[Family]) -> str:
-        """The text of these families.
+    def reading(self, families: Sequence[Family]) -> Rendering:
+        """These families, ready to be written.
 
         Raises:
-            SampleError: labels do not fit, a metric or a series occurs twice, a value is no number.
+            SampleError: labels do not fit, a metric or a series occurs twice.
         """
         shape = [(family.metric, family.rows) for family in families]
-        if shape != self._shape:
-            template = _template(shape)
-            self._shape, self._template = shape, template
-            self._names = frozenset(metric.name for metric, _ in shape)
+        if shape != self._templates.shape:
+            self._templates = _Templates(shape)
         for family in families:
             if len(family.rows) != len(family.values):
                 raise SampleError(
                     f"{family.metric.name}: {len(family.values)} values for {len(family.rows)} rows"
                 )
-        return self._template % _printable(tuple(chain.from_iterable([family.values for family in families])))
+        return Rendering(self._templates, tuple(chain.from_iterable([family.values for family in families])))
+
+    def render(self, families: Sequence[Family], wanted: Format = Format.TEXT) -> str:
+        """The text of these families.
+
+        Raises:
+            SampleError: labels do not fit, a metric or a series occurs twice, a value is no number.
+        """
+        return self.reading(families).text(wanted).decode()
 
 
 def escape_label(value: str) -> str:
     """A label value with its escapes, without the quotes around it."""
-    return value.translate(_LABEL_ESCAPES)
+    return value.translate(_ESCAPES)
 
 
-def gzip(text: bytes) -> bytes:
-    """Compressed fast rather than small: the fastest level already takes nine tenths off."""
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    return packer.compress(text) + packer.flush()
+def go_float(text: str) -> str:
+    """A number as Go's %g with a point: what OpenMetrics calls canonical in `le` and `quantile`."""
+    value = float(text)
+    if not isfinite(value):
+        return repr(_NotFinite(value))
+    if abs(value) < _EXPONENT_FROM or "e" in repr(value):
+        return repr(value)
+    digits, _, _ = repr(value).partition(".")
+    significant = repr(value).removesuffix(".0").replace(".", "").lstrip("-")
+    exponent = len(digits.lstrip("-")) - 1
+    fraction = significant[1:].rstrip("0")
+    sign = "-" if value < 0 else ""
+    return f"{sign}{significant[0]}{'.' + fraction if fraction else ''}e+{exponent:02d}"
 
 
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding header (RFC 9110, section 12.5.3) allows gzip."""
-    allowed = {}
-    for part in accept_encoding.lower().split(","):
-        coding, _, parameter = part.partition(";")
-        weight = parameter.strip().removeprefix("q=").strip()
-        allowed[coding.strip()] = weight.strip("0.") != "" if weight else True
-    return allowed.get("gzip", allowed.get("*", False))
+def _all_from_zero(values: tuple[Number, ...]) -> bool:
+    # NaN compares False with everything, so min alone may miss it; a sum does not.
+    return not values or (min(values) >= 0 and not isnan(sum(values)))
 
 
 def _printable(values: tuple[Number, ...]) -> tuple[object, ...]:
@@ -97,29 +208,25 @@ def _printable(values: tuple[Number, ...]) -> tuple[object, ...]:
     return values
 
 
-def _template(shape: list[tuple[Metric, Rows]]) -> str:
-    names = [metric.name for metric, _ in shape]
-    if len(set(names)) != len(names):
-        raise SampleError("a metric occurs twice in one collector")
-    parts = []
-    for metric, rows in shape:
-        check_rows(metric, rows)
-        if not rows:
-            continue
-        help_text = metric.help.translate(_HELP_ESCAPES)
-        head = f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {metric.kind.value}\n"
-        parts.append(head.replace("%", "%%"))
-        parts += [f"{_series(metric, row).replace('%', '%%')} %r\n" for row in rows]
-    return "".join(parts)
+def _text_head(metric: Metric) -> str:
+    help_text = metric.help.translate(_TEXT_HELP_ESCAPES)
+    return f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {metric.kind.value}\n"
 
 
-def _series(metric: Metric, row: Row) -> str:
+def _series(metric: Metric, row: Row, wanted: Format) -> str:
     if not row:
         return metric.name
     name, values = (metric.name + row[0], row[1:]) if metric.kind.suffixes else (metric.name, row)
     pairs = ",".join(
         f'{label}="{escape_label(value)}"'
-        for label, value in zip(metric.labels, values, strict=True)
+        for label, value in _labels(metric, values, wanted)
         if value or not metric.is_sparse
     )
     return f"{name}{{{pairs}}}" if pairs or not metric.is_sparse else name
+
+
+def _labels(metric: Metric, values: Row, wanted: Format) -> Iterator[tuple[str, str]]:
+    pairs = zip(metric.labels, values, strict=True)
+    if wanted is Format.TEXT or not metric.kind.suffixes:
+        return pairs
+    return ((name, go_float(value) if value and name in _FLOAT_LABELS else value) for name, value in pairs)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import zlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.errors import SampleError
 from exporters.samples import Family, Kind, Metric, label
-from exporters.text import Renderer, accepts_gzip, escape_label, gzip
+from exporters.text import Renderer, escape_label
 from tests.exporters.exposition import parse
 
 DEVICES = Metric("node_things_total", Kind.COUNTER, "Things.", ("device", "mode"))
@@ -143,28 +141,3 @@ def test_bad_families_are_refused(families):
 def test_bad_names_are_refused(name, labels):
     with pytest.raises(SampleError):
         Metric(name, Kind.GAUGE, "", labels)
-
-
-@pytest.mark.parametrize(
-    ("field", "wanted"),
-    [
-        ("gzip", True),
-        ("deflate, gzip;q=1.0, *;q=0.5", True),
-        ("GZIP", True),
-        ("*", True),
-        ("", False),
-        ("identity", False),
-        ("gzip;q=0", False),
-        ("gzip; q=0.000", False),
-        ("gzip;q=0.001", True),
-        ("br, *;q=0", False),
-        ("gzip;q=0, *", False),
-    ],
-)
-def test_accept_encoding(field, wanted):
-    assert accepts_gzip(field) is wanted
-
-
-@given(st.binary())
-def test_gzip_is_readable_by_others(data):
-    assert zlib.decompress(gzip(data), 31) == data

@@ -1,0 +1,178 @@
+"""What the registry knows of each collector, and the families that say so at each scrape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from exporters.collector import Collector
+from exporters.errors import NoDataError
+from exporters.lane import Outcome
+from exporters.samples import Family, Kind, Metric, Number, Rows
+from exporters.text import Renderer, Rendering
+
+DEADLINE_SECONDS = 2.0
+
+_NEVER = float("-inf")
+_LABELS = ("collector",)
+_NODE_DURATION = Metric(
+    "node_scrape_collector_duration_seconds",
+    Kind.GAUGE,
+    "Time that the collector took, under node_exporter's name.",
+    _LABELS,
+)
+_NODE_SUCCESS = Metric(
+    "node_scrape_collector_success",
+    Kind.GAUGE,
+    "Whether the collector succeeded, under node_exporter's name.",
+    _LABELS,
+)
+_DURATION = Metric(
+    "steward_scrape_collector_duration_seconds",
+    Kind.GAUGE,
+    "Time that the last run of the collector took.",
+    _LABELS,
+)
+_SUCCESS = Metric(
+    "steward_scrape_collector_success",
+    Kind.GAUGE,
+    "Whether the last run of the collector ended well; 1 also where there is nothing to read.",
+    _LABELS,
+)
+_NO_DATA = Metric(
+    "steward_scrape_collector_no_data",
+    Kind.GAUGE,
+    "Whether there is nothing here for the collector to read: no such hardware, library or setting.",
+    _LABELS,
+)
+_LAST_SUCCESS = Metric(
+    "steward_scrape_collector_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    "When the collector last ended well, in unixtime.",
+    _LABELS,
+)
+_AGE = Metric(
+    "steward_scrape_collector_age_seconds",
+    Kind.GAUGE,
+    "Age of the reading, of a collector that is read in the background.",
+    _LABELS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A collector with its name, what one run may take, and whether node_exporter has it under this name."""
+
+    name: str
+    collector: Collector
+    deadline_seconds: float = DEADLINE_SECONDS
+    in_node_exporter: bool = False
+
+
+@dataclass(slots=True)
+class State:
+    """A collector and how its last run went.
+
+    `read_at` and `finished_at` are instants of the registry's steady clock: when the scrape (or the reading
+    in the background) began that the data is of, and when the run ended. `is_slow` says that it is read in
+    the background; `seconds` is what its last run took.
+    """
+
+    source: Source
+    renderer: Renderer = field(default_factory=Renderer)
+    rendering: Rendering | None = None
+    read_at: float = _NEVER
+    finished_at: float = _NEVER
+    seconds: float = 0.0
+    success: bool = False
+    no_data: bool = False
+    last_success: float | None = None
+    complaint: str = ""
+    is_slow: bool = False
+
+    def settle(
+        self, outcome: Outcome[Rendering], error: Exception | None, began: float, ended: float, now: float
+    ) -> None:
+        """Take the outcome of a run; `error` is the outcome's or one of the registry's, `now` is unixtime."""
+        self.read_at = began
+        self.finished_at = ended
+        self.seconds = outcome.seconds
+        self.no_data = isinstance(error, NoDataError)
+        self.success = error is None or self.no_data
+        self.rendering = outcome.value if error is None else None
+        if self.success:
+            self.last_success = now
+
+    def age_seconds(self, now: float) -> Number | None:
+        """Age of what is served, where it is not read at the scrape; `now` is of the steady clock."""
+        age_seconds = self.source.collector.age_seconds
+        own = None if age_seconds is None else age_seconds()
+        if not self.is_slow or self.read_at == _NEVER:
+            return own
+        return round(now - self.read_at + (own or 0), 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a collector fares, for people. `state` is one of waiting, ok, no data, failed."""
+
+    name: str
+    state: str
+    seconds: float
+    age_seconds: Number | None
+    is_slow: bool
+    complaint: str
+    last_success: float | None
+
+
+def report(state: State, now: float) -> Report:
+    """How a collector fares; `now` is of the steady clock."""
+    if state.read_at == _NEVER:
+        how = "waiting"
+    elif state.no_data:
+        how = "no data"
+    else:
+        how = "ok" if state.success else "failed"
+    return Report(
+        name=state.source.name,
+        state=how,
+        seconds=state.seconds,
+        age_seconds=state.age_seconds(now),
+        is_slow=state.is_slow,
+        complaint=state.complaint,
+        last_success=state.last_success,
+    )
+
+
+class About:
+    """Makes the families on the collectors of a scrape; rows are kept while the collectors are the same."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._rows: Rows = ()
+        self._node_rows: Rows = ()
+
+    def families(self, states: Sequence[State], now: float) -> list[Family]:
+        """`now` is of the registry's steady clock."""
+        names = tuple([state.source.name for state in states])
+        node = [state for state in states if state.source.in_node_exporter]
+        if names != self._names:
+            self._names = names
+            self._rows = tuple((name,) for name in names)
+            self._node_rows = tuple((state.source.name,) for state in node)
+        well = [state for state in states if state.last_success is not None]
+        rows = self._rows
+        ages = [(state.source.name, age) for state in states if (age := state.age_seconds(now)) is not None]
+        return [
+            Family(_NODE_DURATION, self._node_rows, [round(state.seconds, 9) for state in node]),
+            Family(
+                _NODE_SUCCESS, self._node_rows, [int(state.success and not state.no_data) for state in node]
+            ),
+            Family(_DURATION, rows, [round(state.seconds, 9) for state in states]),
+            Family(_SUCCESS, rows, [int(state.success) for state in states]),
+            Family(_NO_DATA, rows, [int(state.no_data) for state in states]),
+            Family(
+                _LAST_SUCCESS,
+                rows if len(well) == len(states) else tuple((state.source.name,) for state in well),
+                [state.last_success or 0 for state in well],
+            ),
+            Family(_AGE, tuple((name,) for name, _ in ages), [age for _, age in ages]),
+        ]

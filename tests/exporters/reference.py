@@ -13,7 +13,7 @@ from tests.exporters.trees import host, only, scrape
 from tests.real.servers import real_server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 MODERN = "node_filesystem_purgeable_bytes"
@@ -77,9 +77,13 @@ async def compare(
 
 
 def theirs(
-    tmp_path: Path, collectors: Sequence[str], folder: Path | None = None, flags: Sequence[str] = ()
+    tmp_path: Path,
+    collectors: Sequence[str],
+    folder: Path | None = None,
+    flags: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Exposition:
-    """What a real node_exporter answers."""
+    """What a real node_exporter answers; it runs in that environment, or in ours."""
     port = free_port()
     roots = {"procfs": "proc", "sysfs": "sys", "rootfs": "root", "udev.data": "udev"}
     argv = [
@@ -93,7 +97,7 @@ def theirs(
     ]
     address = f"http://127.0.0.1:{port}/metrics"
     with (
-        started(argv, log=tmp_path / "node_exporter.log", ready=address),
+        started(argv, log=tmp_path / "node_exporter.log", ready=address, environment=environment),
         urllib.request.urlopen(address) as answer,
     ):
         return parse(answer.read().decode())

@@ -1,16 +1,19 @@
 """Where the collectors read: /proc, /sys, the root file system and udev's data, each at a path that may be
 another.
 
-Files of a live /proc and /sys are opened once and read again from their start (the kernel writes them anew
-for a read at offset 0; proc(5)), which saves two of five system calls. Files of a saved or mounted tree are
-opened each time.
+Files of a live /proc and /sys, wherever they are mounted, are opened once and read again from their start
+(the kernel writes them anew for a read at offset 0; proc(5)), which saves two of five system calls. Files of
+a saved tree are opened each time.
 """
 
 import os
 from errno import ENODEV
 from pathlib import Path
+from typing import TypeVar
 
 from exporters.errors import SourceError
+
+T = TypeVar("T")
 
 _PAGE_BYTES = 1 << 12
 _CHUNK_BYTES = 1 << 16
@@ -39,7 +42,27 @@ class Tree:
         self._sysfs = str(sysfs)
         self._udev_data = udev_data
         self._open: dict[str, int] = {}
-        self._live = frozenset(root for root in ("/proc", "/sys") if root in (self._procfs, self._sysfs))
+        self._live = frozenset(
+            root for root, sign in ((self._procfs, "self"), (self._sysfs, "kernel")) if _is_live(root, sign)
+        )
+        self._shared: dict[type, object] = {}
+
+    @property
+    def proc_is_live(self) -> bool:
+        """Whether /proc is the running kernel's, here or mounted elsewhere, and no saved copy."""
+        return self._procfs in self._live
+
+    @property
+    def sys_is_live(self) -> bool:
+        """Whether /sys is the running kernel's."""
+        return self._sysfs in self._live
+
+    def shared(self, kind: type[T]) -> T:
+        """The one `kind()` of all collectors of this tree: they take turns with what it reads."""
+        made = self._shared.get(kind)
+        if not isinstance(made, kind):
+            made = self._shared[kind] = kind()
+        return made
 
     def proc(self, name: str) -> bytes:
         """The file `name` below /proc."""
@@ -145,6 +168,18 @@ class Tree:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._open[path] = descriptor
         return _read_whole(descriptor, path)
+
+
+def _is_live(root: str, sign: str) -> bool:
+    """The root of procfs and of sysfs is inode 1 of a file system without a device (fs/proc/root.c,
+    fs/kernfs/mount.c) and has this sign; a saved tree lies in a folder of an ordinary one.
+    """
+    try:
+        status = os.stat(root)  # noqa: PTH116 - a path as text
+    except OSError:
+        return False
+    is_root = status.st_ino == 1 and os.major(status.st_dev) == 0
+    return is_root and os.path.lexists(f"{root}/{sign}")
 
 
 def _read_page(path: str) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _SERIES = re.compile(rf"({_NAME})(?:\{{(.*)\}})? (\S+)")
 _PAIR = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
+_SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("", "_sum", "_count")}
 _UNESCAPE = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -47,13 +48,18 @@ def parse(text: str) -> Exposition:
             kinds[current] = kind
         else:
             match = _SERIES.fullmatch(line)
-            if match is None or match[1] != current:
+            if match is None or match[1] not in _names(current, kinds.get(current, "")):
                 raise ValueError(f"malformed line or out of its group: {line!r}")
             key = (match[1], _labels(match[2] or ""))
             if key in values:
                 raise ValueError(f"twice: {line!r}")
             values[key] = float(match[3])
     return Exposition(values, kinds, helps)
+
+
+def _names(metric: str, kind: str) -> tuple[str, ...]:
+    """What the series of a metric may be called."""
+    return tuple(f"{metric}{suffix}" for suffix in _SUFFIXES.get(kind, ("",)))
 
 
 def _labels(text: str) -> frozenset[tuple[str, str]]:

@@ -226,5 +226,5 @@ def _files(
 def build(host: Host) -> Collector:
     """The collector on this host."""
     priorities = host.settings[PRIORITY]
-    sensors = Sensors(host.tree, (_FOLDER,), lambda: find(host.tree, priorities=priorities))
+    sensors = Sensors(host.tree, _FOLDER, lambda: find(host.tree, priorities=priorities), is_usual=True)
     return Collector(sensors.collect)

@@ -38,15 +38,21 @@ Raw = tuple[tuple[Column, Sequence[Number | None]], ...]
 
 
 class Sensors:
-    """The cells that `find` names, found anew when a node of one of the `folders` below /sys comes, goes or
-    is replaced.
+    """The cells that `find` names, found anew when a node of the `folder` below /sys comes, goes or is
+    replaced.
+
+    `is_usual` says that a machine without such a folder is no matter: node_exporter counts it as read, and so
+    the reading is empty rather than a `NoDataError`.
     """
 
-    def __init__(self, tree: Tree, folders: Sequence[str], find: Callable[[], Iterable[Cell]]) -> None:
+    def __init__(
+        self, tree: Tree, folder: str, find: Callable[[], Iterable[Cell]], *, is_usual: bool = False
+    ) -> None:
         self._tree = tree
-        self._folders = tuple(folders)
+        self._folder = folder
         self._find = find
-        self._nodes: object = None
+        self._is_usual = is_usual
+        self._nodes: tuple[tuple[str, int], ...] = ()
         self._columns: tuple[Column, ...] = ()
         self._readings_left = 0
 
@@ -54,11 +60,11 @@ class Sensors:
         """Read all cells.
 
         Raises:
-            NoDataError: there is no such device.
+            NoDataError: the kernel has no such class of devices.
         """
         self._look()
-        if not self._columns:
-            raise NoDataError(f"nothing in /sys/{self._folders[0]}")
+        if not self._nodes and not self._is_usual and not self._tree.sys_has(self._folder):
+            raise NoDataError(f"no /sys/{self._folder}")
         attribute = self._tree.attribute
         raw = []
         for column in self._columns:
@@ -79,9 +85,9 @@ class Sensors:
         return collect(self.read())
 
     def _look(self) -> None:
-        nodes = tuple(map(self._tree.sys_nodes, self._folders))
+        nodes = self._tree.sys_nodes(self._folder)
         if nodes != self._nodes or not self._readings_left:
-            self._columns = columns(self._find()) if any(nodes) else ()
+            self._columns = columns(self._find())
             self._nodes = nodes
             self._readings_left = _READINGS_PER_SEARCH
         self._readings_left -= 1

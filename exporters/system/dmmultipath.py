@@ -51,7 +51,7 @@ def read(tree: Tree) -> list[Device]:
     """The devices.
 
     Raises:
-        NoDataError: there is none.
+        NoDataError: the kernel does not show its block devices.
         OSError: a file of one cannot be read.
         SourceError: one has no size.
     """
@@ -69,13 +69,15 @@ def read(tree: Tree) -> list[Device]:
                 raise SourceError(f"/sys/{folder}/size", f"{size!r} is no number of sectors")
             name = label(tree.attribute(f"{folder}/dm/name"))
             found.append(Device(name, node, uuid, suspended, int(size), paths))
-    if not found:
-        raise NoDataError("no device with several paths")
+    if not found and not tree.sys_has(_FOLDER):
+        raise NoDataError("no /sys/block")
     return found
 
 
 def collect(raw: list[Device]) -> list[Family]:
     """The devices and the state of their paths."""
+    if not raw:
+        return []
     rows = tuple((one.name, one.node) for one in raw)
     states = tuple((one.name, *path) for one in raw for path in one.paths)
     return [

@@ -43,7 +43,7 @@ class Cards:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._sensors = Sensors(tree, (_FOLDER,), self._find)
+        self._sensors = Sensors(tree, _FOLDER, self._find, is_usual=True)
         self._names: list[str] = []
 
     def collect(self) -> list[Family]:

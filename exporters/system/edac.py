@@ -71,4 +71,4 @@ def _dimm(tree: Tree, file: str) -> str:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(Sensors(host.tree, (_FOLDER,), lambda: find(host.tree)).collect)
+    return Collector(Sensors(host.tree, _FOLDER, lambda: find(host.tree), is_usual=True).collect)

@@ -164,7 +164,7 @@ class Chips:
         self._tree = tree
         self._accept_chip = accepts() if accept_chip is None else accept_chip
         self._accept_sensor = accepts() if accept_sensor is None else accept_sensor
-        self._sensors = Sensors(tree, (_FOLDER,), self._find)
+        self._sensors = Sensors(tree, _FOLDER, self._find)
         self._named: list[Family] = []
 
     def collect(self) -> list[Family]:

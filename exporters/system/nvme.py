@@ -45,7 +45,7 @@ class Controllers:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._sensors = Sensors(tree, (_FOLDER,), self._find)
+        self._sensors = Sensors(tree, _FOLDER, self._find)
         self._names: list[str] = []
         self._namespaces: list[tuple[str, str, str]] = []
 

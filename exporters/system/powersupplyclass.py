@@ -138,7 +138,7 @@ class Supplies:
     def __init__(self, tree: Tree, accept: Callable[[str], bool] | None = None) -> None:
         self._tree = tree
         self._accept = accepts() if accept is None else accept
-        self._sensors = Sensors(tree, (_FOLDER,), self._find)
+        self._sensors = Sensors(tree, _FOLDER, self._find)
         self._words: dict[str, frozenset[str]] = {}
 
     def collect(self) -> list[Family]:

@@ -38,7 +38,7 @@ class Zones:
     def __init__(self, tree: Tree, *, zone_label: bool = False) -> None:
         self._tree = tree
         self._zone_label = zone_label
-        self._sensors = Sensors(tree, (_FOLDER,), self._find)
+        self._sensors = Sensors(tree, _FOLDER, self._find)
 
     def collect(self) -> list[Family]:
         """Read and collect.

@@ -53,4 +53,4 @@ def find(tree: Tree, accept: Callable[[str], bool]) -> Iterator[Cell]:
 def build(host: Host) -> Collector:
     """The collector on this host."""
     accept = accepts(exclude=host.settings[IGNORED])
-    return Collector(Sensors(host.tree, (_FOLDER,), lambda: find(host.tree, accept)).collect)
+    return Collector(Sensors(host.tree, _FOLDER, lambda: find(host.tree, accept)).collect)

@@ -47,4 +47,4 @@ def _celsius(raw: bytes) -> float:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(Sensors(host.tree, (_FOLDER,), lambda: find(host.tree)).collect)
+    return Collector(Sensors(host.tree, _FOLDER, lambda: find(host.tree), is_usual=True).collect)

@@ -127,6 +127,10 @@ class Tree:
         except OSError:
             return ()
 
+    def sys_has(self, name: str) -> bool:
+        """Whether there is anything called `name` below /sys."""
+        return os.access(f"{self._sysfs}/{name}", os.F_OK)
+
     def sys_path(self, name: str) -> str:
         """Path of what is called `name` below /sys."""
         return f"{self._sysfs}/{name}"

@@ -35,7 +35,7 @@ class Watchdogs:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._sensors = Sensors(tree, (_FOLDER,), self._find)
+        self._sensors = Sensors(tree, _FOLDER, self._find)
         self._names: list[str] = []
 
     def collect(self) -> list[Family]:

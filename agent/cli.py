@@ -81,6 +81,7 @@ def _parser(with_verifier: bool, *, describing: bool = False) -> argparse.Argume
     _add_run(commands, describing)
     _add_executor(commands)
     _add_export(commands, describing)
+    _add_top(commands, describing)
     _add_deliver(commands)
     _add_status(commands)
     _add_trust(commands)
@@ -172,6 +173,22 @@ def _add_export(commands: "_Commands", describing: bool) -> None:
     parser.set_defaults(run=_export)
 
 
+def _add_top(commands: "_Commands", describing: bool) -> None:
+    parser = commands.add_parser(
+        "top",
+        help="this host on one terminal screen",
+        description="CPU, memory, GPUs, guests, users, services, disks and networks of this host, read anew\n"
+        "every half second. No server is asked, nothing is stored, no rights are needed for most of it.\n"
+        "Keys: space pauses, m and c sort by memory and CPU, q quits.",
+    )
+    parser.add_argument(
+        "--interval", type=_interval, default=0.5, metavar="SECONDS", help="0.1 to 60 (default 0.5)"
+    )
+    parser.add_argument("--once", action="store_true", help="print one screen as text and end")
+    _exporter_options(parser, describing)
+    parser.set_defaults(run=_top)
+
+
 def _add_deliver(commands: "_Commands") -> None:
     parser = commands.add_parser(
         "deliver",
@@ -253,6 +270,13 @@ def _wait_seconds(text: str) -> float:
     return value
 
 
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 60:
+        raise argparse.ArgumentTypeError("0.1 to 60")
+    return value
+
+
 def _poll_seconds(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 50:
@@ -296,6 +320,12 @@ def _export(arguments: argparse.Namespace) -> int:
     from agent.processes import run_export
 
     return run_export(arguments.listen, _exporting(arguments))
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    from agent.top.command import FLAGS, run
+
+    return run(_exporting(arguments).host(FLAGS), interval_seconds=arguments.interval, once=arguments.once)
 
 
 def _deliver(arguments: argparse.Namespace) -> int:

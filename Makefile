@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := agent alerting bench controller exporters grafana lab policies protocol
 
-.PHONY: help setup check format test bench demo lock clean proxmox-schema
+.PHONY: help setup check format test bench demo lock clean proxmox-schema pve-exporter
 
 help:
 	@echo "make demo    the whole product on this machine, on a simulated data centre (ONCE=1 ends by itself, REAL=1 uses a real Keycloak)"
@@ -47,6 +47,15 @@ proxmox-schema: .proxmox-schema/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .proxmox-schema -r $<
 	touch $@
 
+# prometheus-pve-exporter, which tests and benchmarks run beside ours; in an environment of its own.
+pve-exporter: .peers/pve-exporter/.installed
+
+.peers/pve-exporter/.installed: requirements/pve-exporter.txt
+	rm -rf .peers/pve-exporter
+	$(PYTHON) -m venv .peers/pve-exporter
+	.peers/pve-exporter/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 bench: $(STAMP)
 	$(BIN)/python -m bench --large
 
@@ -60,4 +69,4 @@ lock:
 	done
 
 clean:
-	rm -rf $(VENV) .proxmox-schema build dist *.egg-info demo.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .proxmox-schema .peers build dist *.egg-info demo.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis

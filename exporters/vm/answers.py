@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
+from sys import intern
 
 from exporters.samples import Number
 from exporters.vm.errors import ProxmoxError
@@ -267,7 +268,7 @@ def _task(row: Json) -> Task | None:
 
 def log_lines(data: object) -> tuple[str, ...]:
     """Lines of a task's log; raises ProxmoxError."""
-    return tuple(_text(row, "t") for row in _rows("log", data))
+    return tuple(str(row.get("t", "")) for row in _rows("log", data))
 
 
 def backups(data: object) -> Mapping[str, Number]:
@@ -318,7 +319,8 @@ def _object(path: str, data: object) -> Json:
 def _text(row: Json, name: str) -> str:
     value = row.get(name)
     if isinstance(value, str):
-        return value
+        # Nodes, kinds and states stand in thousands of rows and in every reading: once in memory is enough.
+        return intern(value)
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
 
 

@@ -1,6 +1,6 @@
 """The `pve` collector on a host: a Proxmox VE cluster read in the background."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,6 @@ from pathlib import Path
 from exporters.background import Background
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, SettingError
-from exporters.samples import Family
 from exporters.vm.api import Api
 from exporters.vm.options import (
     CA_FILE,
@@ -22,7 +21,7 @@ from exporters.vm.options import (
     TOKEN_FILE,
     URL,
 )
-from exporters.vm.reader import Reader, View
+from exporters.vm.reader import Reader
 from exporters.vm.targets import Guest, as_targets, check_template
 from exporters.vm.token import read_token
 from exporters.vm.transport import Connection, Trust, parse_fingerprint, parse_url
@@ -61,18 +60,11 @@ def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
 
 
 def _collector(reader: Reader, interval_seconds: float) -> Collector:
-    last: View | None = None
-
-    def read() -> Sequence[Family]:
-        nonlocal last
-        last = reader.read()
-        return last.families
-
-    background = Background("pve", read, interval_seconds=interval_seconds)
+    background = Background("pve", reader.read, interval_seconds=interval_seconds)
 
     def snapshot() -> tuple[Guest, ...]:
         background.collect()
-        return () if last is None else last.guests
+        return reader.guests()
 
     def close() -> None:
         background.close()

@@ -21,7 +21,8 @@ _MOST_CONTENT_BYTES = 2 << 20
 class Part:
     """Something to ask for: `key` tells it from others, `name` is its label, `take` puts the answer away.
 
-    `node` is the one that answers where that need not be the one asked.
+    `node` is the one that answers where that need not be the one asked. `give_up`, where a part has it, is
+    called when the API says that it does not have this at all.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Part:
     take: Callable[[World, object], None]
     node: str = ""
     most_bytes: int = 8 << 20
+    give_up: Callable[[World], None] | None = None
 
 
 RESOURCES = Part(
@@ -140,7 +142,7 @@ def _backup_tasks(node: str) -> Part:
     def take(world: World, data: object) -> None:
         world.backups.add_tasks(answers.tasks(data))
 
-    path = f"/nodes/{node}/tasks?typefilter=vzdump&limit=50"
+    path = f"/nodes/{node}/tasks?typefilter=vzdump&limit=100"
     return Part(f"backup_tasks {node}", "backup_tasks", path, 3600, take, node)
 
 
@@ -177,4 +179,12 @@ def _log(wanted: Wanted) -> Part:
 
     node, start = wanted.task.node, wanted.start
     path = f"/nodes/{node}/tasks/{quote(upid, safe=':@!')}/log?start={start}&limit={_LOG_LINES}"
-    return Part(f"log {upid} {start}", "backup_log", path, 600, take, node)
+    return Part(
+        f"log {upid} {start}",
+        "backup_log",
+        path,
+        600,
+        take,
+        node,
+        give_up=lambda world: world.backups.give_up(upid),
+    )

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic, time
 
 from exporters.samples import Family
@@ -18,14 +17,6 @@ MOST_REQUESTS = 3
 _MOST_FIRST_REQUESTS = 128
 _FIRST_SECONDS = 0.7
 """What the first reading may take before it leaves the rest to those that follow: a scrape waits for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one reading gave: to Prometheus as families, to others as guests."""
-
-    families: Sequence[Family]
-    guests: tuple[Guest, ...]
 
 
 class Reader:
@@ -54,9 +45,29 @@ class Reader:
         self._shaper = Shaper()
         self._is_first = True
         self._closed = threading.Event()
+        self._reading = threading.Lock()
 
-    def read(self) -> View:
+    def read(self) -> Sequence[Family]:
         """One reading."""
+        try:
+            with self._reading:
+                return self._read()
+        finally:
+            if self._closed.is_set():
+                self.close()
+
+    def guests(self) -> tuple[Guest, ...]:
+        """The guests of the last reading."""
+        return guests(self._world, only_local=self._only_local)
+
+    def close(self) -> None:
+        """Ask nothing more and close the connection; a reading under way does so when it ends."""
+        self._closed.set()
+        if self._reading.acquire(blocking=False):
+            self._api.close()
+            self._reading.release()
+
+    def _read(self) -> Sequence[Family]:
         began, before, world = self._steady(), self._api.requests, self._world
         error = self._ask(RESOURCES)
         if error is not None:
@@ -66,12 +77,7 @@ class Reader:
         self._ask_for_parts(began + _FIRST_SECONDS, before)
         self._is_first = False
         world.requests = self._api.requests
-        families = self._shaper.settle(collect(world, only_local=self._only_local))
-        return View(families, guests(world, only_local=self._only_local))
-
-    def close(self) -> None:
-        """Ask nothing more."""
-        self._closed.set()
+        return self._shaper.settle(collect(world, only_local=self._only_local))
 
     def _ask_for_parts(self, first_ends: float, before: int) -> None:
         """Ask for what is due while there are requests left; answers make further parts known."""
@@ -128,5 +134,7 @@ class Reader:
         elif isinstance(error, NodeDownError) and part.node:
             world.nodes_answering[part.node] = False
             self._schedule.node_is_down(part.node)
+        elif part.give_up is not None and not isinstance(error, UnreachableError):
+            part.give_up(world)
         if part is STATUS:
             world.status = None

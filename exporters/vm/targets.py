@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporters.errors import SettingError
+from exporters.samples import Number
 from exporters.vm.families import shown
 from exporters.vm.world import World
 
@@ -20,7 +21,10 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,252})")
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A guest as last read; `tags` in the order of the API. `template` guests never run."""
+    """A guest as last read; `tags` in the order of the API; a template never runs.
+
+    The numbers are None where nobody tells them: of guests of dead nodes, or without the privilege.
+    """
 
     id: str
     vmid: str
@@ -31,6 +35,10 @@ class Guest:
     tags: tuple[str, ...]
     pool: str
     is_template: bool
+    cpu_ratio: Number | None = None
+    memory_bytes: Number | None = None
+    memory_limit_bytes: Number | None = None
+    uptime_seconds: Number | None = None
 
 
 def guests(world: World, *, only_local: bool) -> tuple[Guest, ...]:
@@ -46,6 +54,10 @@ def guests(world: World, *, only_local: bool) -> tuple[Guest, ...]:
             tags=tuple(filter(None, re.split(r"[;, ]", row.tags))),
             pool=row.pool,
             is_template=row.template == "1",
+            cpu_ratio=row.numbers.get("cpu"),
+            memory_bytes=row.numbers.get("mem"),
+            memory_limit_bytes=row.numbers.get("maxmem"),
+            uptime_seconds=row.numbers.get("uptime"),
         )
         for row in shown(world, only_local=only_local)
         if row.is_guest

@@ -1,7 +1,7 @@
 """What is known of a cluster: the last answer of each part, and what is remembered across readings."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from exporters.vm.answers import ReplicationJob, Resource, Status, Task
 from exporters.vm.errors import DeniedError
 
 _MOST_TASKS_SEEN = 20_000
+_MOST_LOGS_OF_A_NODE = 10
 _MOST_DENIED = 200
 _BEGUN = re.compile(r"INFO: Backup started at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _ENDED = re.compile(r"INFO: Backup finished at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
@@ -41,21 +42,17 @@ class Tasks:
     def __init__(self) -> None:
         self.failures: dict[tuple[str, str], int] = {}
         self._seen: dict[str, None] = {}
-        self._has_looked = False
+        self._since: Number | None = None
 
-    def add(self, listed: tuple[Task, ...]) -> list[Task]:
-        """Take a list of tasks; gives those not seen before."""
-        fresh = [task for task in listed if task.upid not in self._seen]
-        for task in fresh:
-            key = (task.node, task.type)
-            self.failures[key] = self.failures.get(key, 0) + (task.has_failed and self._has_looked)
+    def add(self, listed: tuple[Task, ...]) -> None:
+        """Take a list of tasks. What an absent node brings along that ended before the first look is old."""
         for task in listed:
-            self._seen.pop(task.upid, None)
-            self._seen[task.upid] = None
-        while len(self._seen) > _MOST_TASKS_SEEN:
-            del self._seen[next(iter(self._seen))]
-        self._has_looked = True
-        return fresh
+            key = (task.node, task.type)
+            is_new = task.upid not in self._seen and self._since is not None and task.endtime >= self._since
+            self.failures[key] = self.failures.get(key, 0) + (is_new and task.has_failed)
+        _remember(self._seen, (task.upid for task in listed))
+        if self._since is None:
+            self._since = max((task.endtime for task in listed), default=0)
 
 
 class Backups:
@@ -80,7 +77,7 @@ class Backups:
                 self._done(task.upid)
                 _later(self.failed if task.has_failed else self.succeeded, task.id, task.endtime)
             elif task.upid not in self.wanted:
-                self.wanted[task.upid] = Wanted(task)
+                self._want(task)
 
     def add_log(self, wanted: Wanted, lines: tuple[str, ...], *, is_last: bool) -> None:
         """Take lines of a task's log.
@@ -114,8 +111,8 @@ class Backups:
         for vmid, at in newest.items():
             _later(self.succeeded, vmid, at)
 
-    def forget(self, upid: str) -> None:
-        """Give a log up that cannot be read."""
+    def give_up(self, upid: str) -> None:
+        """A log cannot be read, and never will."""
         self._done(upid)
 
     def keep(self, vmids: frozenset[str]) -> None:
@@ -124,11 +121,17 @@ class Backups:
             for vmid in known.keys() - vmids:
                 del known[vmid]
 
+    def _want(self, task: Task) -> None:
+        of_node = sum(wanted.task.node == task.node for wanted in self.wanted.values())
+        if of_node < _MOST_LOGS_OF_A_NODE:
+            self.wanted[task.upid] = Wanted(task)
+        else:
+            # Lists begin with the newest: what is left over are backups long since made again.
+            self._done(task.upid)
+
     def _done(self, upid: str) -> None:
         self.wanted.pop(upid, None)
-        self._read[upid] = None
-        while len(self._read) > _MOST_TASKS_SEEN:
-            del self._read[next(iter(self._read))]
+        _remember(self._read, (upid,))
 
 
 @dataclass
@@ -178,6 +181,15 @@ class World:
         """Forget refusals of parts that are no more."""
         for gone in self.denied.keys() - keys:
             del self.denied[gone]
+
+
+def _remember(seen: dict[str, None], upids: Iterable[str]) -> None:
+    """Put task identifiers last, and let go of the oldest of too many."""
+    for upid in upids:
+        seen.pop(upid, None)
+        seen[upid] = None
+    while len(seen) > _MOST_TASKS_SEEN:
+        del seen[next(iter(seen))]
 
 
 def _later(known: dict[str, Number], vmid: str, at: Number) -> None:

@@ -43,6 +43,13 @@ def _proxmox_schema() -> Path | None:
     return found[0] if found else None
 
 
+def _pve_exporter() -> Path | None:
+    named = os.environ.get("STEWARD_PVE_EXPORTER", "")
+    beside = _PEERS / "pve-exporter" / "bin" / "pve_exporter"
+    return Path(named) if named else beside if beside.exists() else _program("pve_exporter")()
+
+
+_PEERS = Path(__file__).parents[2] / ".peers"
 _PROXMOX_SCHEMA = Path(__file__).parents[2] / ".proxmox-schema"
 
 KINDS: dict[str, Kind] = {
@@ -60,6 +67,7 @@ KINDS: dict[str, Kind] = {
     "node_exporter": Kind(
         _program("node_exporter", "prometheus-node-exporter"), "Debian: prometheus-node-exporter"
     ),
+    "pve_exporter": Kind(_pve_exporter, "make pve-exporter"),
 }
 
 

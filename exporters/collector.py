@@ -24,10 +24,12 @@ class Collector:
     `collect` reads and returns families; it raises `NoDataError` where there is nothing to read and anything
     else where it failed. `close` lets go of what it holds. `age_seconds` is there for one that reads in the
     background. `snapshot` gives the last reading as values to those that want no metrics, such as GET /gpu
-    and `steward-agent top`; it raises what `collect` raises.
+    and `steward-agent top`; it raises what `collect` raises. `gives_way` is there for one whose names others
+    choose: it is told once how to ask whether another collector has a metric's name, and leaves that out.
     """
 
     collect: Callable[[], Sequence[Family]]
     close: Callable[[], None] = lambda: None
     age_seconds: Callable[[], float | None] | None = None
     snapshot: Callable[[], object] | None = None
+    gives_way: Callable[[Callable[[str], bool]], None] | None = None

@@ -18,10 +18,11 @@ from time import monotonic, perf_counter, time
 from exporters import pace
 from exporters.collector import Collector
 from exporters.errors import BusyError, ExporterError, SampleError, UnknownCollectorError
-from exporters.lane import Job, Lane, Outcome
+from exporters.lane import NO_BUDGET_SECONDS, Job, Lane, Outcome
+from exporters.owners import Owners
 from exporters.reading import Packer, Reading
 from exporters.slow import Slow
-from exporters.states import DEADLINE_SECONDS, About, Report, Source, State, report
+from exporters.states import ABOUT_NAMES, DEADLINE_SECONDS, About, Report, Source, State, report
 from exporters.text import Format, Renderer, Rendering
 
 __all__ = ["Reading", "Registry", "Report", "Source"]
@@ -64,7 +65,15 @@ class Registry:
         self._about = About()
         self._about_renderer = Renderer()
         self._packer = Packer()
-        self._owners: dict[str, str] = {}
+        self._packing = Lane[bytes]("exporters-gzip")
+        giving_way = {
+            name: give_way
+            for name, state in self._states.items()
+            if (give_way := state.source.collector.gives_way) is not None
+        }
+        self._owners = Owners(frozenset(giving_way), ABOUT_NAMES)
+        for name, give_way in giving_way.items():
+            give_way(partial(self._owners.is_taken, name))
         self._one_at_a_time = asyncio.Lock()
         self._under_way: set[asyncio.Future[Reading]] = set()
         self._wanted = Format.TEXT
@@ -119,10 +128,15 @@ class Registry:
         reading.add_done_callback(self._under_way.discard)
         return await asyncio.shield(reading)
 
+    async def pack(self, reading: Reading) -> None:
+        """Compress a large reading without stopping everything else meanwhile."""
+        await self._packing.run_async([Job("gzip", lambda: reading.gzipped, NO_BUDGET_SECONDS)])
+
     def close(self) -> None:
         """Let go of threads and files; a stuck thread ends with the process."""
         self._slow.close()
         self._lane.close()
+        self._packing.close()
         for state in self._states.values():
             state.source.collector.close()
 
@@ -191,11 +205,13 @@ class Registry:
             self._complain(state, error)
 
     def _clash(self, state: State) -> ExporterError | None:
-        """A metric must stand in one group of lines, so it belongs to the collector that had it first."""
-        for name in state.renderer.names:
-            owner = self._owners.setdefault(name, state.source.name)
-            if owner != state.source.name:
-                return SampleError(f"{name} belongs to collector {owner}")
+        """A metric must stand in one group of lines; see exporters/owners.py."""
+        try:
+            losers = self._owners.claim(state.source.name, state.renderer.names)
+        except SampleError as error:
+            return error
+        for loser in losers:
+            self._states[loser].rendering = None
         return None
 
     def _complain(self, state: State, error: Exception | None) -> None:

@@ -55,6 +55,11 @@ _AGE = Metric(
     "Age of the reading, of a collector that is read in the background.",
     _LABELS,
 )
+ABOUT_NAMES = tuple(
+    metric.name
+    for metric in (_NODE_DURATION, _NODE_SUCCESS, _DURATION, _SUCCESS, _NO_DATA, _LAST_SUCCESS, _AGE)
+)
+"""Metrics that no collector can have."""
 
 
 @dataclass(frozen=True, slots=True)

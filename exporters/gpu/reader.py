@@ -1,41 +1,80 @@
 """The one reader of NVML in this process.
 
-Two threads inside NVML have crashed drivers, so all calls come from the thread that calls `read`. Errors are
-per device and per call. A GPU that NVML calls lost stays lost until the library is initialised again; the
+Two threads inside NVML have crashed drivers, so all calls but the wait for events (exporters/gpu/events.py)
+come from the thread that calls `read`. Errors are per device and per call. A GPU that NVML calls lost stays
+lost until the library is initialised again, and so does one that answers nothing but "unknown error"; the
 reader does that at growing distances, and a GPU that is back is read again without a restart of anything.
 """
 
 import logging
-from collections import Counter
+import re
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from exporters.errors import ExporterError, NoDataError
 from exporters.gpu import fields
-from exporters.gpu.readings import GpuReading, Identity, MigReading, Number, Raw
+from exporters.gpu.events import Events, XidLog
+from exporters.gpu.gpm import Gpm
+from exporters.gpu.links import Links
+from exporters.gpu.processes import ProcessTable
+from exporters.gpu.readings import (
+    Field,
+    GpuReading,
+    Identity,
+    LinkReading,
+    MigReading,
+    Number,
+    Processes,
+    Raw,
+    Values,
+)
 
 logger = logging.getLogger(__name__)
 
+_COMPUTE_INSTANCE = re.compile(r"^[0-9]+c\.")
+"""A compute instance that has a part of its GPU instance says so before the profile: 1c.3g.20gb."""
 _LONGEST_PATIENCE = 8
 """While a GPU is lost NVML is initialised anew after 1, 2, 4 and then every 8 readings: initialising takes a
 second.
 """
-_MOST_EVENTS = 1000
 
 
 class Reader:
-    """Reads all GPUs through `nvml`, the module `pynvml` or an object with its functions."""
+    """Reads all GPUs through `nvml`, the module `pynvml` or an object with its functions.
 
-    def __init__(self, nvml: Any) -> None:
+    `beside` says that events are waited for in a thread of their own; `steady` is a clock that never goes
+    back.
+    """
+
+    def __init__(
+        self,
+        nvml: Any,
+        *,
+        beside: bool = True,
+        wait_milliseconds: int = 2000,
+        steady: Callable[[], float] = monotonic,
+    ) -> None:
         self._nvml = nvml
+        self._steady = steady
+        self._log = XidLog()
+        self._events = Events(nvml, self._log, beside=beside, wait_milliseconds=wait_milliseconds)
+        self._gpm = Gpm(nvml)
+        self._links = Links(nvml)
+        self._table = ProcessTable(nvml)
         self._is_open = False
-        self._events: Any = None
+        self._is_watching = False
         self._known: dict[str, Identity] = {}
-        self._by_handle: dict[bytes, str] = {}
-        self._xids: Counter[tuple[str, int]] = Counter()
-        self._last_xid: dict[str, int] = {}
+        self._asked: dict[bytes, Identity] = {}
         self._patience = 1
         self._readings_since_init = 0
+        self._versions = ("", "")
         self._warned: set[tuple[str, str]] = set()
+        self._lost_codes = frozenset(
+            getattr(nvml, name)
+            for name in ("NVML_ERROR_GPU_IS_LOST", "NVML_ERROR_RESET_REQUIRED", "NVML_ERROR_GPU_NOT_FOUND")
+            if hasattr(nvml, name)
+        )
 
     def read(self) -> Raw:
         """Read every GPU.
@@ -46,23 +85,34 @@ class Reader:
         """
         self._open()
         try:
-            version = _text(self._nvml.nvmlSystemGetDriverVersion())
             count = self._nvml.nvmlDeviceGetCount()
         except self._nvml.NVMLError as error:
             self._close()
             raise ExporterError(f"NVML: {error}") from error
         if count == 0 and not self._known:
+            self._close()
             raise NoDataError("no GPU")
-        readings = {reading.identity.uuid: reading for reading in map(self._gpu, range(count))}
+        handles: dict[str, Any] = {}
+        readings = {}
+        for index in range(count):
+            reading = self._gpu(index, handles)
+            readings[reading.identity.uuid] = reading
         for uuid, identity in self._known.items():
             readings.setdefault(uuid, GpuReading(identity, up=False))
-        self._fetch_events()
+        self._gpm.prune()
+        self._watch(handles)
         self._plan(all_up=all(reading.up for reading in readings.values()))
-        return Raw(version, tuple(readings.values()), dict(self._xids), dict(self._last_xid))
+        driver, cuda = self._versions
+        return Raw(driver, tuple(readings.values()), cuda, self._log.counts(), self._log.last())
 
     def close(self) -> None:
-        """End the session with NVML."""
+        """End the session with NVML and the thread of the events; by the thread that reads."""
         self._close()
+        self._events.close()
+
+    def stop(self) -> None:
+        """Let the thread of the events end, and leave the session as it is; by any thread."""
+        self._events.close()
 
     def _open(self) -> None:
         nvml = self._nvml
@@ -77,27 +127,28 @@ class Reader:
             raise ExporterError(f"NVML: {error}") from error
         self._is_open = True
         self._readings_since_init = 1
-        self._by_handle.clear()
-        try:
-            self._events = nvml.nvmlEventSetCreate()
-        except nvml.NVMLError as error:
-            self._complain("", "nvmlEventSetCreate", error)
+        self._asked.clear()
+        self._links.forget()
+        self._versions = (
+            self._text("", nvml.nvmlSystemGetDriverVersion),
+            _cuda(self._number("", nvml.nvmlSystemGetCudaDriverVersion_v2)),
+        )
 
     def _close(self) -> None:
+        """End the session.
+
+        Raises:
+            ExporterError: the wait for events does not come back, so the session goes on.
+        """
         if not self._is_open:
             return
-        self._is_open = False
-        nvml = self._nvml
-        for end in (self._free_events, nvml.nvmlShutdown):
+        self._is_watching = False
+        for end in (self._events.end, self._gpm.close, self._nvml.nvmlShutdown):
             try:
                 end()
-            except nvml.NVMLError as error:
+            except self._nvml.NVMLError as error:
                 self._complain("", "nvmlShutdown", error)
-
-    def _free_events(self) -> None:
-        events, self._events = self._events, None
-        if events is not None:
-            self._nvml.nvmlEventSetFree(events)
+        self._is_open = False
 
     def _plan(self, *, all_up: bool) -> None:
         """Begin a new session with NVML before the next reading, where a GPU is missing and it is time."""
@@ -107,7 +158,17 @@ class Reader:
             self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
             self._close()
 
-    def _gpu(self, index: int) -> GpuReading:
+    def _watch(self, handles: dict[str, Any]) -> None:
+        """Have the events of this session's GPUs counted, those that are there at its first reading."""
+        try:
+            if not self._is_watching:
+                self._is_watching = True
+                self._events.begin(handles)
+            self._events.fetch()
+        except self._nvml.NVMLError as error:
+            self._complain("", "nvmlEventSetCreate", error)
+
+    def _gpu(self, index: int, handles: dict[str, Any]) -> GpuReading:
         """One GPU, whatever goes wrong with it."""
         nvml = self._nvml
         try:
@@ -116,15 +177,53 @@ class Reader:
         except nvml.NVMLError as error:
             self._complain(str(index), "nvmlDeviceGetHandleByIndex", error)
             return GpuReading(self._last_seen_at(index), up=False)
-        values: dict[str, Number] = {}
+        uuid = identity.uuid
+        handles[uuid] = handle
+        values: dict[Field, Number] = {}
         for reader in fields.READERS:
             try:
                 values.update(reader(nvml, handle))
             except nvml.NVMLError as error:
-                if error.value == nvml.NVML_ERROR_GPU_IS_LOST:
+                if error.value in self._lost_codes:
                     return GpuReading(identity, up=False)
-                self._complain(identity.uuid, reader.__name__, error)
-        return GpuReading(identity, up=True, values=values, mig=self._mig(handle, identity.uuid))
+                self._complain(uuid, reader.__name__, error)
+        if len(values) <= 1:  # the license has a value whatever the GPU says
+            return GpuReading(identity, up=False)
+        values.update(self._activity(uuid, handle))
+        values.update(self._links.bandwidth(uuid, values, self._steady()))
+        parts = self._mig(handle, uuid) if values.get(Field.MIG_MODE) else ()
+        return GpuReading(
+            identity,
+            up=True,
+            values=fields.present(values),
+            mig=tuple(part for part, _ in parts),
+            links=self._nvlinks(uuid, handle),
+            processes=self._processes(uuid, handle, [part for _, part in parts]),
+        )
+
+    def _activity(self, uuid: str, handle: Any) -> Values:
+        """What the parts of the GPU do, by GPM; the traffic on PCIe otherwise, where there is none."""
+        nvml = self._nvml
+        try:
+            if self._gpm.is_supported(uuid, handle):
+                return self._gpm.read(uuid, handle)
+            return fields.pcie_throughput(nvml, handle)
+        except nvml.NVMLError as error:
+            self._complain(uuid, "nvmlGpmSampleGet", error)
+            return {}
+
+    def _nvlinks(self, uuid: str, handle: Any) -> tuple[LinkReading, ...]:
+        try:
+            return self._links.read(uuid, handle)
+        except self._nvml.NVMLError as error:
+            self._complain(uuid, "nvmlDeviceGetNvLinkState", error)
+            return ()
+
+    def _processes(self, uuid: str, handle: Any, parts: list[Any]) -> Processes:
+        processes, errors = self._table.read(uuid, handle, parts)
+        for error in errors:
+            self._complain(uuid, "nvmlDeviceGetComputeRunningProcesses", error)
+        return processes
 
     def _last_seen_at(self, index: int) -> Identity:
         """Who is lost; a GPU that was lost before it was ever seen has no name but its place."""
@@ -134,72 +233,84 @@ class Reader:
     def _identify(self, index: int, handle: Any) -> Identity:
         """What is fixed about a GPU is asked once a session; that it answers at all is asked each time."""
         nvml = self._nvml
-        uuid = _text(nvml.nvmlDeviceGetUUID(handle))
-        known = self._known.get(uuid)
-        if known is None or known.gpu != str(index) or bytes(handle) not in self._by_handle:
-            bus = _text(nvml.nvmlDeviceGetPciInfo(handle).busId)
-            device = f"nvidia{nvml.nvmlDeviceGetMinorNumber(handle)}"
-            known = Identity(str(index), uuid, bus, device, _text(nvml.nvmlDeviceGetName(handle)))
-            self._known[uuid] = known
-            self._by_handle[bytes(handle)] = uuid
-            self._watch(handle, uuid)
-        return known
+        uuid = _decoded(nvml.nvmlDeviceGetUUID(handle))
+        asked = self._asked.get(bytes(handle))
+        if asked is not None and asked.uuid == uuid:
+            return asked
+        pci = nvml.nvmlDeviceGetPciInfo(handle)
+        capability = self._call(uuid, lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle))
+        identity = Identity(
+            gpu=str(index),
+            uuid=uuid,
+            pci_bus_id=_decoded(pci.busId),
+            device=f"nvidia{nvml.nvmlDeviceGetMinorNumber(handle)}",
+            model=_decoded(nvml.nvmlDeviceGetName(handle)),
+            serial=self._text(uuid, lambda: nvml.nvmlDeviceGetSerial(handle)),
+            vbios=self._text(uuid, lambda: nvml.nvmlDeviceGetVbiosVersion(handle)),
+            compute_capability="" if capability is None else ".".join(map(str, capability)),
+            pci_sub_device_id=f"0x{pci.pciSubSystemId:08X}",
+        )
+        self._known[uuid] = self._asked[bytes(handle)] = identity
+        return identity
 
-    def _mig(self, handle: Any, uuid: str) -> tuple[MigReading, ...]:
+    def _mig(self, handle: Any, uuid: str) -> list[tuple[MigReading, Any]]:
+        """The MIG instances with their handles."""
         nvml = self._nvml
         try:
-            if nvml.nvmlDeviceGetMigMode(handle)[0] != nvml.NVML_DEVICE_MIG_ENABLE:
-                return ()
             places = range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
-            found = (self._mig_instance(handle, place, uuid) for place in places)
-            return tuple(instance for instance in found if instance is not None)
         except nvml.NVMLError as error:
-            self._complain(uuid, "nvmlDeviceGetMigMode", error)
-            return ()
+            self._complain(uuid, "nvmlDeviceGetMaxMigDeviceCount", error)
+            return []
+        found = (self._mig_instance(handle, place, uuid) for place in places)
+        # Compute instances of one GPU instance share its memory: the instance is reported once.
+        return list({one[0].instance: one for one in found if one is not None}.values())
 
-    def _mig_instance(self, handle: Any, place: int, uuid: str) -> MigReading | None:
+    def _mig_instance(self, handle: Any, place: int, uuid: str) -> tuple[MigReading, Any] | None:
         nvml = self._nvml
         try:
             part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
-            profile = _text(nvml.nvmlDeviceGetName(part)).rpartition("MIG ")[2]
-            return MigReading(str(nvml.nvmlDeviceGetGpuInstanceId(part)), profile, fields.memory(nvml, part))
+            profile = _COMPUTE_INSTANCE.sub("", _decoded(nvml.nvmlDeviceGetName(part)).rpartition("MIG ")[2])
+            number = nvml.nvmlDeviceGetGpuInstanceId(part)
+            name = _decoded(nvml.nvmlDeviceGetUUID(part))
+            values = dict(fields.memory(nvml, part))
         except nvml.NVMLError as error:
             if error.value != nvml.NVML_ERROR_NOT_FOUND:  # places without an instance are usual
                 self._complain(uuid, "nvmlDeviceGetMigDeviceHandleByIndex", error)
             return None
-
-    def _watch(self, handle: Any, uuid: str) -> None:
-        if self._events is None:
-            return
-        nvml = self._nvml
         try:
-            nvml.nvmlDeviceRegisterEvents(handle, nvml.nvmlEventTypeXidCriticalError, self._events)
+            if self._gpm.is_supported(uuid, handle):
+                values.update(self._gpm.read(uuid, handle, number))
         except nvml.NVMLError as error:
-            self._complain(uuid, "nvmlDeviceRegisterEvents", error)
+            self._complain(uuid, "nvmlGpmMigSampleGet", error)
+        return MigReading(str(number), profile, fields.present(values), name), part
 
-    def _fetch_events(self) -> None:
-        """Take the XID errors that have come since the last reading, without waiting for more."""
-        nvml = self._nvml
-        for _ in range(_MOST_EVENTS if self._events is not None else 0):
-            try:
-                event = nvml.nvmlEventSetWait_v2(self._events, 0)
-            except nvml.NVMLError as error:
-                if error.value != nvml.NVML_ERROR_TIMEOUT:
-                    self._complain("", "nvmlEventSetWait_v2", error)
-                return
-            uuid = self._by_handle.get(bytes(event.device))
-            if uuid is not None and event.eventType == nvml.nvmlEventTypeXidCriticalError:
-                self._xids[uuid, int(event.eventData)] += 1
-                self._last_xid[uuid] = int(event.eventData)
+    def _call(self, uuid: str, call: Callable[[], Any]) -> Any:
+        """What a call answers, None where this driver or GPU cannot."""
+        try:
+            return call()
+        except self._nvml.NVMLError as error:
+            self._complain(uuid, "identity", error)
+            return None
+
+    def _text(self, uuid: str, call: Callable[[], str | bytes]) -> str:
+        return _decoded(self._call(uuid, call) or "")
+
+    def _number(self, uuid: str, call: Callable[[], int]) -> int:
+        return self._call(uuid, call) or 0
 
     def _complain(self, uuid: str, call: str, error: Exception) -> None:
         """Once for each GPU and call; that a GPU cannot do something is no complaint at all."""
-        value = getattr(error, "value", None)
-        if value != self._nvml.NVML_ERROR_NOT_SUPPORTED and (uuid, call) not in self._warned:
+        quiet = (self._nvml.NVML_ERROR_NOT_SUPPORTED, self._nvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+        if getattr(error, "value", None) not in quiet and (uuid, call) not in self._warned:
             self._warned.add((uuid, call))
             logger.warning("NVML call failed", extra={"gpu": uuid, "call": call, "reason": str(error)})
 
 
-def _text(answer: str | bytes) -> str:
+def _decoded(answer: str | bytes) -> str:
     """Older versions of the binding answer bytes."""
     return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+
+
+def _cuda(version: int) -> str:
+    """Such as 13.0; NVML gives 1000 × major + 10 × minor."""
+    return f"{version // 1000}.{version % 1000 // 10}" if version else ""

@@ -9,8 +9,12 @@ from typing import Any
 
 from exporters.collector import Collector
 from exporters.errors import NoDataError
+from exporters.gpu.ledger import Account, Share
+from exporters.gpu.readings import Field, GpuReading
 
 Number = int | float
+
+_MILLIWATTS_PER_WATT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,44 @@ class GpuState:
     users: tuple[Use, ...] = ()
     containers: tuple[Use, ...] = ()
     guests: tuple[Use, ...] = ()
+
+
+def state(gpu: GpuReading, account: Account) -> GpuState:
+    """The state of a GPU by its reading and what its owners have."""
+    one, values = gpu.identity, gpu.values
+
+    def watts(name: Field) -> Number | None:
+        return round(values[name] / _MILLIWATTS_PER_WATT, 3) if name in values else None
+
+    return GpuState(
+        index=int(one.gpu),
+        uuid=one.uuid,
+        name=one.model,
+        up=gpu.up,
+        gpu_util=values.get(Field.GPU_UTILIZATION),
+        mem_util=values.get(Field.MEMORY_UTILIZATION),
+        mem_used=_whole(values.get(Field.MEMORY_USED)),
+        mem_total=_whole(values.get(Field.MEMORY_TOTAL)),
+        temperature=values.get(Field.TEMPERATURE),
+        power=watts(Field.POWER),
+        power_limit=watts(Field.POWER_LIMIT_ENFORCED),
+        fan_speed=values.get(Field.FAN_SPEED),
+        sm_clock=values.get(Field.SM_CLOCK),
+        mem_clock=values.get(Field.MEMORY_CLOCK),
+        processes=len(gpu.processes.found) if gpu.processes.listed else None,
+        last_used=account.last_used,
+        users=tuple(_use(share, user=key[0]) for key, share in account.users.items()),
+        containers=tuple(_use(share, container=key[0]) for key, share in account.containers.items()),
+        guests=tuple(_use(share, guest=key[0]) for key, share in account.guests.items()),
+    )
+
+
+def _use(share: Share, *, user: str = "", container: str = "", guest: str = "") -> Use:
+    return Use(user, container, guest, share.processes, share.memory, share.sm, share.seconds)
+
+
+def _whole(value: Number | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def gpus(collector: Collector) -> tuple[GpuState, ...]:

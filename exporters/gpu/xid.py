@@ -30,6 +30,9 @@ _WORDS = {
     121: "Chip-to-chip link error",
 }
 
+ACTION_CODES = (48, 62, 64, 74, 79, 95, 119, 120)
+"""Codes after which the GPU or the host wants a reset, a reboot or a look."""
+
 
 def describe(code: int) -> str:
     """A few words for a code."""

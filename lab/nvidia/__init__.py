@@ -1,7 +1,18 @@
-"""A scripted NVIDIA driver: an object with the functions and constants of NVIDIA's `pynvml` that the
-exporters call.
-"""
+"""A scripted NVIDIA driver: a small libnvidia-ml, which NVIDIA's own Python binding loads, and its script."""
 
-from lab.nvidia.driver import Driver
+from lab.nvidia.errors import CompilerError, ScriptError
+from lab.nvidia.script import Gpu, Link, MigInstance, Process, Script
+from lab.nvidia.stub import Stub, compiler, environment
 
-__all__ = ["Driver"]
+__all__ = [
+    "CompilerError",
+    "Gpu",
+    "Link",
+    "MigInstance",
+    "Process",
+    "Script",
+    "ScriptError",
+    "Stub",
+    "compiler",
+    "environment",
+]

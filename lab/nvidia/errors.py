@@ -1,4 +1,4 @@
-"""The errors of the scripted driver: classes and codes as in NVIDIA's Python binding."""
+"""Errors of the scripted driver, and the return codes that it can be told to answer."""
 
 from lab.errors import LabError
 
@@ -14,26 +14,18 @@ ERRORS = {
     "FUNCTION_NOT_FOUND": 13,
     "GPU_IS_LOST": 15,
     "RESET_REQUIRED": 16,
+    "LIB_RM_VERSION_MISMATCH": 18,
     "UNKNOWN": 999,
 }
 """Return codes of NVML by the end of their names (nvml.h, nvmlReturn_t)."""
+
+HANG = "HANG"
+"""In place of a code: the call does not come back as long as the script says so."""
 
 
 class ScriptError(LabError):
     """The script of the driver describes no machine."""
 
 
-class NVMLError(Exception):
-    """What a call raises; `value` is NVML's return code."""
-
-    def __init__(self, value: int) -> None:
-        super().__init__(_NAMES.get(value, f"NVML error {value}"))
-        self.value = value
-
-
-_NAMES = {code: name.replace("_", " ").capitalize() for name, code in ERRORS.items()}
-
-
-def error(name: str) -> NVMLError:
-    """The error of a name in `ERRORS`."""
-    return NVMLError(ERRORS[name])
+class CompilerError(LabError):
+    """There is no C compiler here, or it could not build the library."""

@@ -64,6 +64,7 @@ KINDS: dict[str, Kind] = {
     "restic": Kind(_program("restic"), "Debian: restic"),
     "ssh-keygen": Kind(_program("ssh-keygen"), "Debian: openssh-client"),
     "ansible-playbook": Kind(_program("ansible-playbook"), "Debian: ansible-core"),
+    "cc": Kind(_program("cc", "gcc", "clang"), "Debian: gcc"),
     "node_exporter": Kind(
         _program("node_exporter", "prometheus-node-exporter"), "Debian: prometheus-node-exporter"
     ),

@@ -23,13 +23,18 @@ def read_token(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ProxmoxError(f"{path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise ProxmoxError(f"{path}: not a plain file")
-        if mode & _FOR_OTHERS:
-            raise ProxmoxError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others at it (chmod 600)")
-        text = file.read(_LONGEST_BYTES + 1).decode("ascii", "replace").strip()
+    try:
+        _check_mode(path, os.fstat(descriptor).st_mode)
+        text = os.read(descriptor, _LONGEST_BYTES + 1).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
     if not _TOKEN.fullmatch(text):
         raise ProxmoxError(f"{path}: holds no token of the form USER@REALM!ID=SECRET")
     return text
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ProxmoxError(f"{path}: not a plain file")
+    if mode & _FOR_OTHERS:
+        raise ProxmoxError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others at it (chmod 600)")

@@ -151,6 +151,8 @@ class Connection:
         body = answer.read(most_bytes + 1)
         if len(body) > most_bytes:
             raise TooLargeError(f"an answer of more than {most_bytes} bytes")
+        if answer.length:
+            raise http.client.IncompleteRead(body, answer.length)
         self._used_at = self._steady()
         if answer.will_close:
             self.close()
@@ -192,18 +194,25 @@ class Connection:
 
 
 class _Timed:
-    """A socket whose every operation ends at `ends`, however slowly the other side drips."""
+    """A socket whose every operation ends at `ends`, however slowly the other side drips.
+
+    `http.client` closes it while the answer is still being read: as with a real socket, what `makefile` gave
+    keeps it open.
+    """
 
     def __init__(self, inner: ssl.SSLSocket, ends: float, steady: Callable[[], float]) -> None:
         self._inner = inner
         self.ends = ends
         self._steady = steady
+        self._users = 1
+        self._is_closed = False
 
     def sendall(self, data: bytes) -> None:
         self._arm()
         self._inner.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - http.client reads bytes
+        self._users += 1
         return io.BufferedReader(_Incoming(self), _CHUNK_BYTES)
 
     def receive_into(self, buffer: "WriteableBuffer") -> int:
@@ -211,7 +220,14 @@ class _Timed:
         return self._inner.recv_into(buffer)
 
     def close(self) -> None:
-        self._inner.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self.release()
+
+    def release(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._inner.close()
 
     def _arm(self) -> None:
         left = self.ends - self._steady()
@@ -231,3 +247,8 @@ class _Incoming(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         return self._timed.receive_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._timed.release()
+        super().close()

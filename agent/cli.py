@@ -31,6 +31,13 @@ The programs of one host: metrics for Prometheus, and actions that were signed.
 """
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the flags of the exporters are told."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=100)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with this product's exit status for wrong usage."""
 
@@ -165,9 +172,10 @@ def _add_export(commands: "_Commands", describing: bool) -> None:
     )
     parser.add_argument(
         "--listen",
-        default="127.0.0.1:9095",
+        action="append",
+        default=[],
         metavar="HOST:PORT",
-        help="default 127.0.0.1:9095; port 0 picks a free one",
+        help="default 127.0.0.1:9095; may be given again; port 0 picks a free one",
     )
     _exporter_options(parser, describing)
     parser.set_defaults(run=_export)
@@ -187,6 +195,18 @@ def _add_top(commands: "_Commands", describing: bool) -> None:
     parser.add_argument("--once", action="store_true", help="print one screen as text and end")
     _exporter_options(parser, describing)
     parser.set_defaults(run=_top)
+
+
+def _add_check(commands: "_Commands", describing: bool) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check agent.yaml, flags and web configuration, and say what would run",
+        description="Reads what `steward-agent run` would read and starts nothing. Exit 1 where something "
+        "is wrong.",
+    )
+    _configured(parser)
+    _exporter_options(parser, describing)
+    parser.set_defaults(run=_check)
 
 
 def _add_deliver(commands: "_Commands") -> None:
@@ -238,7 +258,7 @@ def _configured(parser: argparse.ArgumentParser) -> None:
 
 
 def _exporter_options(parser: argparse.ArgumentParser, describing: bool) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = _Help
     if describing:
         from agent.exporter_flags import describe
 
@@ -259,7 +279,9 @@ def _exporter_options(parser: argparse.ArgumentParser, describing: bool) -> None
             help=f"default {value}",
         )
     group.add_argument(
-        "--insecure", action="store_true", help="allow an address that others can reach, without TLS"
+        "--insecure",
+        action="store_true",
+        help="allow an address that others can reach without TLS and users (--web.config.file)",
     )
 
 
@@ -319,7 +341,13 @@ def _executor(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from agent.processes import run_export
 
-    return run_export(arguments.listen, _exporting(arguments))
+    return run_export(_exporting(arguments))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from agent.checking import check
+
+    return check(arguments.config, _exporting(arguments))
 
 
 def _top(arguments: argparse.Namespace) -> int:
@@ -363,6 +391,7 @@ def _exporting(arguments: argparse.Namespace) -> "Exporting":
         rootfs=arguments.path_rootfs,
         udev_data=arguments.path_udev_data,
         given=parse(arguments.rest),
+        listen=tuple(arguments.listen) if "listen" in arguments else (),
         insecure=arguments.insecure,
     )
 

@@ -1,36 +1,48 @@
-"""Flags of the collectors: --collector.NAME, --no-collector.NAME, --collector.NAME.SETTING.
+"""Flags of the exporters: --collector.NAME, --no-collector.NAME, --collector.NAME.SETTING, --web.SETTING.
 
 argparse knows none of them, because that would import every collector; what it leaves over is read here, and
 the table of collectors says what is right.
 """
 
+import difflib
 import os
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import VERSION
 from agent.errors import UsageError
 
 if TYPE_CHECKING:
     from exporters.collector import Host
     from exporters.settings import Setting
+    from exporters.table import Row
+    from exporters.web import Options
 
-__all__ = ["Exporting", "describe", "parse"]
+__all__ = ["Exporting", "describe", "parse", "problems"]
 
-_FLAG = re.compile(r"--(no-)?(collector\.[a-z_][\w.-]*)(?:=(.*))?", re.DOTALL)
+WIDTH = 100
+
+_FLAG = re.compile(r"--(no-)?((?:collector|web)\.[a-z_][\w.-]*)(?:=(.*))?", re.DOTALL)
+_LISTEN = "web.listen-address"
+_OWN_FLAGS = ("config", "insecure", "listen", "path.procfs", "path.rootfs", "path.sysfs", "path.udev.data")
+_NEAR = 0.7
+_COLUMN = 36
 
 
 @dataclass(frozen=True)
 class Exporting:
-    """What a command line says about the exporters: where they read, and their flags by name."""
+    """What a command line says about the exporters: where they read and serve, and their flags by name."""
 
     procfs: Path = Path("/proc")
     sysfs: Path = Path("/sys")
     rootfs: Path = Path("/")
     udev_data: Path = Path("/run/udev/data")
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    listen: tuple[str, ...] = ()
     insecure: bool = False
 
     def host(self, configured: Mapping[str, Sequence[str]]) -> "Host":
@@ -40,41 +52,109 @@ class Exporting:
         from exporters.system.tree import Tree
 
         tree = Tree(procfs=self.procfs, sysfs=self.sysfs, rootfs=self.rootfs, udev_data=self.udev_data)
-        return Host(tree, Settings({**configured, **self.given}), os.uname().nodename)
+        addresses = (*self.listen, *self.given.get(_LISTEN, ()))
+        served = {_LISTEN: addresses} if addresses else {}
+        return Host(tree, Settings({**configured, **self.given, **served}), os.uname().nodename)
+
+    def options(self, host: "Host", address: str) -> "Options":
+        """How to serve; `address` holds where no flag names another.
+
+        Raises:
+            SettingError: a flag has a value that it does not take.
+        """
+        from exporters.web import options
+
+        return options(host.settings, addresses=(address,), insecure=self.insecure, version=VERSION)
 
 
 def parse(words: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     """What was given, by flag name; a switch has the text `true` or `false`.
 
     Raises:
-        UsageError: a word is no flag of a collector, or a flag lacks its value.
+        UsageError: a word is no flag of the exporters, or a flag lacks its value.
     """
     given: dict[str, tuple[str, ...]] = {}
     rest = iter(words)
     for word in rest:
         match = _FLAG.fullmatch(word)
         if match is None:
-            raise UsageError(f"unrecognized argument: {word}")
+            raise UsageError(f"unrecognized argument: {word}{_suggestion(word)}")
         name = match[2]
         given[name] = (*given.get(name, ()), _value(name, match[1] is not None, match[3], rest))
     return given
 
 
+def problems(given: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Name and fault of each flag that is unknown or has a value that it does not take."""
+    from exporters.errors import SettingError
+    from exporters.settings import Settings
+    from exporters.table import find
+
+    settings = Settings(given)
+    for name in given:
+        try:
+            setting = find(name)
+        except SettingError:
+            yield name, f"no such flag{_suggestion('--' + name)}"
+            continue
+        try:
+            settings[setting]
+        except SettingError as error:
+            yield name, str(error).removeprefix(f"--{name}: ")
+
+
 def describe() -> str:
-    """The collectors and their flags, for --help."""
+    """The flags of the exporters, for --help."""
+    from exporters import web
     from exporters.table import DISABLE_DEFAULTS, TABLE
 
-    lines = ["collectors (on by default unless said otherwise; --no-collector.NAME switches one off):"]
-    for row in TABLE:
-        off = "" if row.by_default else " [off]"
-        lines.append(f"  --collector.{row.name:<18}{row.source}{off}")
-        for setting in row.settings:
-            default = "" if setting.default in (None, "", (), False) else f" (default {setting.default})"
-            lines.append(
-                f"      --{setting.name}{'' if setting.is_switch else '=…'}  {setting.help}{default}"
-            )
-    lines.append(f"  --{DISABLE_DEFAULTS.name}  {DISABLE_DEFAULTS.help}")
-    return "\n".join(lines)
+    parts = ["serving:", *(line for setting in web.SETTINGS for line in _flag_lines(setting, "  "))]
+    parts += [
+        "",
+        *textwrap.wrap(
+            "Collectors: --collector.NAME switches one on, --no-collector.NAME off; "
+            f"--{DISABLE_DEFAULTS.name} leaves only those that are named. In a scrape's address, "
+            "?collect[]=NAME or ?exclude[]=NAME choose among those that run.",
+            WIDTH,
+        ),
+    ]
+    for title, by_default in (("on by default:", True), ("off by default:", False)):
+        rows = [row for row in TABLE if row.by_default is by_default]
+        parts += ["", title, *(line for row in rows for line in _row_lines(row))]
+    return "\n".join(parts)
+
+
+def _row_lines(row: "Row") -> Iterator[str]:
+    lead = f"  {row.name:<20}"
+    yield from textwrap.wrap(row.source, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
+    for setting in row.settings:
+        yield from _flag_lines(setting, " " * 6)
+
+
+def _flag_lines(setting: "Setting[object]", indent: str) -> Iterator[str]:
+    """A flag and what it is for, below a long one."""
+    flag = f"{indent}--{setting.name}{'' if setting.is_switch else '=…'}"
+    shown = _shown(setting.default)
+    words = f"{setting.help}{f' (default {shown})' if shown else ''}"
+    lead = f"{flag:<{_COLUMN}}"
+    if len(flag) >= _COLUMN:
+        yield flag
+        lead = indent + " " * 4
+    below = " " * len(lead)
+    yield from textwrap.wrap(
+        words, WIDTH, initial_indent=lead, subsequent_indent=below, break_on_hyphens=False
+    )
+
+
+def _shown(default: object) -> str:
+    """A default as one would type it; nothing where there is none."""
+    if default is None or default is False or default in ("", ()):
+        return ""
+    if default is True:
+        return "on"
+    if isinstance(default, float):
+        return f"{default:g}s"
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _value(name: str, negated: bool, inline: str | None, rest: Iterator[str]) -> str:
@@ -97,4 +177,18 @@ def _setting(name: str) -> "Setting[object]":
     try:
         return find(name)
     except SettingError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"{error}{_suggestion('--' + name)}") from error
+
+
+def _suggestion(word: str) -> str:
+    """The flag that was meant, if one is near."""
+    from exporters import web
+    from exporters.table import DISABLE_DEFAULTS, TABLE
+
+    name = word.partition("=")[0].removeprefix("--").removeprefix("no-")
+    known = [*_OWN_FLAGS, DISABLE_DEFAULTS.name, *(setting.name for setting in web.SETTINGS)]
+    known += [row.switch.name for row in TABLE]
+    if name.count(".") > 1:
+        known += [setting.name for row in TABLE for setting in row.settings]
+    near = difflib.get_close_matches(name, known, 1, _NEAR)
+    return f"; did you mean --{near[0]}?" if near else ""

@@ -9,14 +9,27 @@ import time
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.configuration import Loaded, load
-from agent.errors import AgentError
-from agent.exporter_flags import Exporting
+from agent.errors import AgentError, ConfigurationError
+from agent.exporter_flags import Exporting, problems
 from agent.logs import configure, log
 
-__all__ = ["metrics_address", "run_executor", "run_export", "run_network"]
+if TYPE_CHECKING:
+    from exporters.server import Place
+
+__all__ = [
+    "DEFAULT_ADDRESS",
+    "configured_flags",
+    "metrics_address",
+    "run_executor",
+    "run_export",
+    "run_network",
+]
+
+DEFAULT_ADDRESS = "127.0.0.1:9095"
+"""Where metrics are served that no configuration and no flag says otherwise of."""
 
 
 def run_executor(config: Path, socket: Path | None) -> int:
@@ -71,10 +84,10 @@ def run_network(config: Path, exporting: Exporting, *, poll_seconds: int) -> int
     return _until_told(_network(loaded, exporting, poll_seconds=poll_seconds))
 
 
-def run_export(listen: str, exporting: Exporting) -> int:
+def run_export(exporting: Exporting) -> int:
     """Serve /metrics alone until SIGTERM or SIGINT; raises AgentError."""
     configure()
-    return _until_told(_export(listen, exporting))
+    return _until_told(_export(exporting))
 
 
 async def _network(loaded: Loaded, exporting: Exporting, *, poll_seconds: int) -> None:
@@ -90,36 +103,51 @@ async def _network(loaded: Loaded, exporting: Exporting, *, poll_seconds: int) -
     identity = read_identity(directory)
     key = read_key(directory / "transport.pem")
     tally = Tally()
-    host = exporting.host(loaded.exporter_flags)
+    host = exporting.host(configured_flags(loaded))
+    options = exporting.options(host, loaded.settings.metrics.listen)
     registry = build(host, [Source("agent", Collector(tally.collect))])
     with contextlib.closing(registry):
-        async with listening(registry, loaded.settings.metrics.listen, insecure=exporting.insecure) as bound:
-            log("metrics are served", address=f"http://{bound}/metrics")
+        async with listening(registry, options=options) as (served, *others):
+            first_reading = asyncio.ensure_future(registry.scrape())
+            for place in (served, *others):
+                log("metrics are served", address=place.url)
             network = Network(
                 identity=identity,
                 key=key,
                 directory=directory,
                 socket=Path(loaded.settings.socket),
                 tally=tally,
-                metrics_address=metrics_address(loaded, bound, identity.address, identity.host_name),
+                metrics_address=metrics_address(loaded, served, identity.address, identity.host_name),
                 pace=replace(Pace(), poll=poll_seconds),
             )
             await network.run()
+            await first_reading
 
 
-async def _export(listen: str, exporting: Exporting) -> None:
+async def _export(exporting: Exporting) -> None:
     from exporters.build import registry as build
     from exporters.server import listening
 
-    registry = build(exporting.host({}))
+    host = exporting.host({})
+    options = exporting.options(host, DEFAULT_ADDRESS)
+    registry = build(host)
     with contextlib.closing(registry):
-        async with listening(registry, listen, insecure=exporting.insecure) as bound:
-            sys.stdout.write(f"http://{bound}/metrics\n")
+        async with listening(registry, options=options) as served:
+            sys.stdout.write("".join(f"{place.url}\n" for place in served))
             sys.stdout.flush()
+            await registry.scrape()  # learns what is slow here, before the first scrape that counts
             await asyncio.get_running_loop().create_future()
 
 
-def metrics_address(loaded: Loaded, bound: str, controller: str, host_name: str) -> str | None:
+def configured_flags(loaded: Loaded) -> dict[str, tuple[str, ...]]:
+    """`metrics.flags` of agent.yaml, checked; raises ConfigurationError, which names the key."""
+    flags = loaded.exporter_flags
+    for name, why in problems(flags):
+        raise ConfigurationError(f"{loaded.path}: metrics.flags.{name}: {why}")
+    return flags
+
+
+def metrics_address(loaded: Loaded, served: "Place", controller: str, host_name: str) -> str | None:
     """Return what the controller may hand to Prometheus, None where others could not reach it.
 
     A loopback address means something only to a controller on this very machine.
@@ -131,10 +159,10 @@ def metrics_address(loaded: Loaded, bound: str, controller: str, host_name: str)
     advertised = loaded.settings.metrics.advertise
     if advertised:
         return advertised
-    host, port = parse_address(bound)
+    host, port = parse_address(served.address)
     if is_loopback(host):
-        return f"http://{bound}" if is_loopback(urlsplit(controller).hostname or "") else None
-    return f"http://{host_name}:{port}" if host in {"0.0.0.0", "::"} else f"http://{bound}"  # noqa: S104
+        return served.origin if is_loopback(urlsplit(controller).hostname or "") else None
+    return f"{served.scheme}://{host_name}:{port}" if host in {"0.0.0.0", "::"} else served.origin  # noqa: S104
 
 
 def _until_told(work: Coroutine[Any, Any, None]) -> int:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from exporters.collector import Host
 from exporters.registry import Registry, Source
 from exporters.table import TABLE, Row, wanted
+from exporters.web import DISABLE_EXPORTER_METRICS
+
+_OWN_PROCESS = "process"
 
 
 def registry(host: Host, extra: Sequence[Source] = (), table: Sequence[Row] = TABLE) -> Registry:
@@ -14,6 +17,8 @@ def registry(host: Host, extra: Sequence[Source] = (), table: Sequence[Row] = TA
         SettingError: a flag belongs to no collector, or has a value that it does not take.
     """
     rows = wanted(host.settings, table)
+    if host.settings[DISABLE_EXPORTER_METRICS]:
+        rows = tuple(row for row in rows if row.name != _OWN_PROCESS)
     return Registry([*(source(row, host) for row in rows), *extra])
 
 

@@ -15,9 +15,12 @@ HEAD_END = b"\r\n\r\n"
 
 _REASONS = {
     200: b"OK",
+    204: b"No Content",
     400: b"Bad Request",
+    401: b"Unauthorized",
     404: b"Not Found",
     405: b"Method Not Allowed",
+    429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     503: b"Service Unavailable",
@@ -47,6 +50,28 @@ class Request:
     query: Mapping[str, list[str]]
     fields: Mapping[str, str]
     keep_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is answered with; `fields` are whole header lines beside those that every answer has.
+
+    `keep_alive` False ends the connection after it.
+    """
+
+    status: int
+    content_type: bytes
+    body: bytes
+    fields: tuple[bytes, ...] = ()
+    keep_alive: bool = True
+
+
+PLAIN = b"text/plain; charset=utf-8"
+
+
+def plain(status: int, words: str, *fields: bytes, keep_alive: bool = True) -> Answer:
+    """An answer of one line for people."""
+    return Answer(status, PLAIN, f"{words}\n".encode(), fields, keep_alive)
 
 
 def parse_head(head: bytes) -> Request:

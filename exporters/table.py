@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from exporters import web
 from exporters.collector import Collector, Host
 from exporters.errors import SettingError
 from exporters.settings import Setting, Settings, switch
@@ -66,8 +67,16 @@ SYSTEM = (
     Row("bcachefs", "system.bcachefs", "/sys/fs/bcachefs"),
     Row("bonding", "system.bonding", "/sys/class/net/*/bonding"),
     Row("btrfs", "system.btrfs", "/sys/fs/btrfs, btrfs ioctls"),
+    Row("buddyinfo", "system.buddyinfo", "/proc/buddyinfo", by_default=False),
     Row("conntrack", "system.conntrack", "/proc/sys/net/netfilter, /proc/net/stat/nf_conntrack"),
     Row("cpu", "system.cpu", "/proc/stat, /sys/devices/system/cpu"),
+    Row(
+        "cpu_vulnerabilities",
+        "system.cpu_vulnerabilities",
+        "/sys/devices/system/cpu/vulnerabilities",
+        by_default=False,
+    ),
+    Row("cpufreq", "system.cpufreq", "/sys/devices/system/cpu/cpu*/cpufreq"),
     Row("diskstats", "system.diskstats", "/proc/diskstats, /sys/block, udev's data base"),
     Row("dmi", "system.dmi", "/sys/class/dmi/id"),
     Row("dmmultipath", "system.dmmultipath", "/sys/block/dm-*"),
@@ -80,12 +89,20 @@ SYSTEM = (
     Row("filesystem", "system.filesystem", "/proc/1/mountinfo, statfs(2)", deadline_seconds=3.0),
     Row("hwmon", "system.hwmon", "/sys/class/hwmon"),
     Row("infiniband", "system.infiniband", "/sys/class/infiniband"),
+    Row("interrupts", "system.interrupts", "/proc/interrupts", by_default=False),
     Row("ipvs", "system.ipvs", "/proc/net/ip_vs, /proc/net/ip_vs_stats"),
     Row("kernel_hung", "system.kernel_hung", "/proc/sys/kernel/hung_task_detect_count"),
+    Row("ksmd", "system.ksmd", "/sys/kernel/mm/ksm", by_default=False),
     Row("loadavg", "system.loadavg", "/proc/loadavg"),
     Row("logind", "system.logind", "logind over D-Bus", by_default=False),
     Row("mdadm", "system.mdadm", "/proc/mdstat, /sys/block/md*/md"),
     Row("meminfo", "system.meminfo", "/proc/meminfo"),
+    Row(
+        "meminfo_numa",
+        "system.meminfo_numa",
+        "/sys/devices/system/node/node*/meminfo",
+        by_default=False,
+    ),
     Row("netclass", "system.netclass", "/sys/class/net"),
     Row("netdev", "system.netdev", "/proc/net/dev, /sys/class/net/*/statistics"),
     Row("netstat", "system.netstat", "/proc/net/netstat, /proc/net/snmp, /proc/net/snmp6"),
@@ -100,12 +117,17 @@ SYSTEM = (
     Row("rapl", "system.rapl", "/sys/class/powercap"),
     Row("schedstat", "system.schedstat", "/proc/schedstat"),
     Row("selinux", "system.selinux", "selinuxfs, /etc/selinux/config"),
+    Row("slabinfo", "system.slabinfo", "/proc/slabinfo", by_default=False),
     Row("sockstat", "system.sockstat", "/proc/net/sockstat, /proc/net/sockstat6"),
+    Row("softirqs", "system.softirqs", "/proc/softirqs", by_default=False),
     Row("softnet", "system.softnet", "/proc/net/softnet_stat"),
     Row("stat", "system.stat", "/proc/stat"),
+    Row("swap", "system.swap", "/proc/swaps", by_default=False),
+    Row("sysctl", "system.sysctl", "/proc/sys", by_default=False),
     Row("systemd", "system.systemd", "systemd over D-Bus"),
     Row("tapestats", "system.tapestats", "/sys/class/scsi_tape"),
     Row("tcpstat", "system.tcpstat", "/proc/net/tcp, /proc/net/tcp6"),
+    Row("textfile", "system.textfile", "*.prom in folders that are named"),
     Row("thermal_zone", "system.thermal_zone", "/sys/class/thermal"),
     Row("time", "system.clock", "the clock, /sys/devices/system/clocksource"),
     Row("timex", "system.timex", "adjtimex(2)"),
@@ -116,6 +138,7 @@ SYSTEM = (
     Row("xfrm", "system.xfrm", "/proc/net/xfrm_stat", by_default=False),
     Row("xfs", "system.xfs", "/sys/fs/xfs"),
     Row("zfs", "system.zfs", "/proc/spl/kstat/zfs"),
+    Row("zoneinfo", "system.zoneinfo", "/proc/zoneinfo", by_default=False),
     Row("process", "system.process", "/proc/self", in_node_exporter=False),
 )
 """Of the kernel, in the order of node_exporter's names; `process` is this very process."""
@@ -157,11 +180,13 @@ def find(name: str, table: Sequence[Row] = TABLE) -> Setting[object]:
     Raises:
         SettingError: there is none.
     """
-    if name == DISABLE_DEFAULTS.name:
-        return DISABLE_DEFAULTS
+    for general in (DISABLE_DEFAULTS, *web.SETTINGS):
+        if general.name == name:
+            return general
     collector = name.split(".")[1] if name.startswith("collector.") else ""
     for row in table:
-        if row.name == collector:
+        # node_exporter has --collector.powersupply.ignored-supplies of its powersupplyclass.
+        if collector and row.name.startswith(collector):
             for setting in (row.switch, *row.settings):
                 if setting.name == name:
                     return setting

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporters import server
 from exporters.collector import Collector
 from exporters.errors import ExporterError, ListenError
+from exporters.http import LONGEST_HEAD_BYTES
 from exporters.registry import Registry, Source
 from exporters.samples import Kind, Metric
 from exporters.server import is_loopback, listening, parse_address
+from exporters.web import Options
 
 ONE = Metric("test_one", Kind.GAUGE, "One.")
 TWO = Metric("test_two", Kind.GAUGE, "Two.")
@@ -27,7 +28,7 @@ async def address():
         [Source("one", Collector(lambda: [ONE.one(1)])), Source("two", Collector(lambda: [TWO.one(2)]))]
     )
     async with listening(registry, "127.0.0.1:0") as bound:
-        yield bound
+        yield bound[0].address
     registry.close()
 
 
@@ -71,7 +72,7 @@ async def test_gzip_when_asked(address):
     _, plain_fields, plain = await answer_of(reader)
     assert packed_fields["content-encoding"] == "gzip"
     assert "content-encoding" not in plain_fields
-    assert packed_fields["vary"] == plain_fields["vary"] == "accept-encoding"
+    assert packed_fields["vary"] == plain_fields["vary"] == "accept, accept-encoding"
     assert zlib.decompress(packed, 31) == plain
     writer.close()
 
@@ -151,7 +152,7 @@ async def test_a_client_that_ends_its_side_still_gets_its_answers(address):
 async def test_a_client_that_asks_and_does_not_read_gets_everything_once_it_reads(address):
     reader, writer = await connect(address)
     asked = b""
-    while len(asked) < server.LONGEST_HEAD_BYTES - 100:
+    while len(asked) < LONGEST_HEAD_BYTES - 100:
         asked += GET % b"/metrics"
     writer.write(asked)
     for _ in range(10):
@@ -199,8 +200,9 @@ async def test_too_many_scrapes_at_once():
         return [ONE.one(1)]
 
     registry = Registry([Source("slow", Collector(slow), deadline_seconds=60)])
-    async with listening(registry, "127.0.0.1:0") as address:
-        clients = [await connect(address) for _ in range(server.MOST_SCRAPES)]
+    async with listening(registry, "127.0.0.1:0") as (place,):
+        address = place.address
+        clients = [await connect(address) for _ in range(Options().most_scrapes)]
         for _, writer in clients:
             writer.write(GET % b"/metrics")
         await asyncio.to_thread(entered.wait)
@@ -219,7 +221,8 @@ async def test_a_fault_of_our_own_is_said_and_logged(caplog):
         raise RuntimeError("broken clock")
 
     registry = Registry([Source("one", Collector(lambda: [ONE.one(1)]))], steady=broken)
-    async with listening(registry, "127.0.0.1:0") as address:
+    async with listening(registry, "127.0.0.1:0") as (place,):
+        address = place.address
         assert (await talk(address, CLOSING % (b"GET", b"/metrics"))).startswith(b"HTTP/1.1 500 ")
         assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).startswith(b"HTTP/1.1 200 ")
     assert "a request failed" in [record.getMessage() for record in caplog.records]
@@ -235,7 +238,8 @@ async def test_a_hanging_collector_leaves_the_scrape_200():
             Source("good", Collector(lambda: [TWO.one(2)])),
         ]
     )
-    async with listening(registry, "127.0.0.1:0") as address:
+    async with listening(registry, "127.0.0.1:0") as (place,):
+        address = place.address
         got = await talk(address, CLOSING % (b"GET", b"/metrics"))
     assert got.startswith(b"HTTP/1.1 200 ")
     assert b'steward_scrape_collector_success{collector="hung"} 0\n' in got
@@ -251,7 +255,8 @@ async def test_a_hanging_collector_leaves_the_scrape_200():
 def test_garbage_gets_an_error_or_silence(garbage):
     async def send():
         registry = Registry([Source("one", Collector(lambda: [ONE.one(1)]))])
-        async with listening(registry, "127.0.0.1:0") as address:
+        async with listening(registry, "127.0.0.1:0") as (place,):
+            address = place.address
             got = await talk(address, garbage + b"\r\n\r\n")
             assert got.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
             assert (await talk(address, CLOSING % (b"GET", b"/healthz"))).endswith(b"ok\n")
@@ -260,7 +265,7 @@ def test_garbage_gets_an_error_or_silence(garbage):
     asyncio.run(send())
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:9095", "[::]:0", "example.org:80"])
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:9095", "[::]:0", "example.org:80", ":0"])
 async def test_others_reach_it_only_when_told(address):
     with pytest.raises(ListenError):
         async with listening(Registry([]), address):
@@ -268,13 +273,13 @@ async def test_others_reach_it_only_when_told(address):
 
 
 async def test_others_reach_it_when_told():
-    async with listening(Registry([]), "0.0.0.0:0", insecure=True) as bound:
-        port = parse_address(bound)[1]
+    async with listening(Registry([]), "0.0.0.0:0", options=Options(insecure=True)) as (bound,):
+        port = parse_address(bound.address)[1]
         assert (await talk(f"127.0.0.1:{port}", CLOSING % (b"GET", b"/healthz"))).endswith(b"ok\n")
 
 
 @pytest.mark.parametrize(
-    "address", ["", "localhost", ":9095", "localhost:", "localhost:http", "a:70000", "a:-1", "a:²"]
+    "address", ["", "localhost", ":", "localhost:", "localhost:http", "a:70000", "a:-1", "a:²"]
 )
 def test_bad_addresses(address):
     with pytest.raises(ExporterError):

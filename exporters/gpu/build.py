@@ -18,7 +18,7 @@ from exporters.gpu import dcgm, own, smi
 from exporters.gpu.ledger import Account, Ledger
 from exporters.gpu.owners import Owners
 from exporters.gpu.reader import Reader
-from exporters.gpu.readings import Raw
+from exporters.gpu.readings import Raw, XidCount
 from exporters.gpu.state import GpuState, state
 from exporters.samples import Family
 from exporters.settings import duration, switch, text
@@ -104,6 +104,10 @@ class Gpus:
         """
         if self._reader is not None:
             self._reader.stop()
+
+    def xids(self) -> tuple[XidCount, ...]:
+        """XID errors until this moment, whatever the reader does."""
+        return () if self._reader is None else self._reader.xids()
 
     def end(self) -> None:
         """End the session with NVML and the thread of the events; by the thread that reads."""

@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 _MOST_AT_ONCE = 1000
 _MOST_CODES = 256
 _PAUSE_SECONDS = 1.0
-_PATIENCE_SECONDS = 5.0
 
 
 class XidLog:
@@ -55,13 +54,25 @@ class XidLog:
 
 
 class Events:
-    """The event set of a session, and the one thread that waits on it from session to session."""
+    """The event set of a session, and the one thread that waits on it from session to session.
 
-    def __init__(self, nvml: Any, log: XidLog, *, beside: bool = True, wait_milliseconds: int = 2000) -> None:
+    `patience_seconds` is how long the end of a session waits for a wait that overdraws its time.
+    """
+
+    def __init__(
+        self,
+        nvml: Any,
+        log: XidLog,
+        *,
+        beside: bool = True,
+        wait_milliseconds: int = 2000,
+        patience_seconds: float = 5.0,
+    ) -> None:
         self._nvml = nvml
         self._log = log
         self._beside = beside
         self._wait_milliseconds = wait_milliseconds
+        self._patience_seconds = patience_seconds
         self._set: Any = None
         self._gpus: dict[bytes, str] = {}
         self._inside = threading.Lock()
@@ -106,7 +117,7 @@ class Events:
             NVMLError: of the library.
         """
         self._open.clear()
-        if not self._inside.acquire(timeout=_PATIENCE_SECONDS + self._wait_milliseconds / 1000):
+        if not self._inside.acquire(timeout=self._patience_seconds + self._wait_milliseconds / 1000):
             raise ExporterError("NVML: the wait for events does not come back")
         try:
             events, self._set = self._set, None

@@ -98,6 +98,16 @@ def _either(name: Field, newer: str, older: str) -> Reader:
     return read
 
 
+def _temperature(nvml: Any, handle: Any) -> Values:
+    """NVIDIA says that the first call goes with CUDA 14."""
+    try:
+        return {Field.TEMPERATURE: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)}
+    except nvml.NVMLError as error:
+        if error.value != nvml.NVML_ERROR_FUNCTION_NOT_FOUND:
+            raise
+    return {Field.TEMPERATURE: nvml.nvmlDeviceGetTemperatureV(handle, nvml.NVML_TEMPERATURE_GPU)}
+
+
 def _utilization(nvml: Any, handle: Any) -> Values:
     rates = nvml.nvmlDeviceGetUtilizationRates(handle)
     return {Field.GPU_UTILIZATION: rates.gpu, Field.MEMORY_UTILIZATION: rates.memory}
@@ -226,7 +236,7 @@ READERS: tuple[Reader, ...] = (
         "nvmlDeviceGetSupportedClocksEventReasons",
         "nvmlDeviceGetSupportedClocksThrottleReasons",
     ),
-    _of(Field.TEMPERATURE, "nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU"),
+    _temperature,
     _of(
         Field.SLOWDOWN_TEMPERATURE,
         "nvmlDeviceGetTemperatureThreshold",

@@ -28,6 +28,7 @@ from exporters.gpu.readings import (
     Processes,
     Raw,
     Values,
+    XidCount,
 )
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,10 @@ class Reader:
         driver, cuda = self._versions
         return Raw(driver, tuple(readings.values()), cuda, self._log.counts(), self._log.last())
 
+    def xids(self) -> tuple[XidCount, ...]:
+        """XID errors until this moment; by any thread."""
+        return self._log.counts()
+
     def close(self) -> None:
         """End the session with NVML and the thread of the events; by the thread that reads."""
         self._close()
@@ -156,7 +161,11 @@ class Reader:
             self._patience = 1
         elif self._readings_since_init >= self._patience:
             self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
-            self._close()
+            self._readings_since_init = 0
+            try:
+                self._close()
+            except ExporterError as error:  # the other GPUs of this reading are well
+                self._complain("", "nvmlEventSetWait_v2", error)
 
     def _watch(self, handles: dict[str, Any]) -> None:
         """Have the events of this session's GPUs counted, those that are there at its first reading."""

@@ -368,6 +368,14 @@ GETTER_LONG(nvmlDeviceGetSupportedClocksEventReasons, "event_reasons_supported")
 GETTER_TWO(nvmlDeviceGetPowerManagementLimitConstraints, "power_limit_min_mw", "power_limit_max_mw")
 GETTER_TWO(nvmlDeviceGetEccMode, "ecc_mode", "ecc_mode_pending")
 
+typedef struct { uint version, sensor; int temperature; } Temperature;
+
+Return nvmlDeviceGetTemperatureV(Handle *handle, Temperature *to) {
+    CALL(handle);
+    if (to->version != (sizeof *to | 1u << 24) || to->sensor) return end_call(INVALID_ARGUMENT);
+    return end_call(uint_of(gpu, "temperature_celsius", (uint *)&to->temperature));
+}
+
 /* No utilisation of the whole GPU with MIG. */
 #define UTILIZATION(call, name) \
     Return call(Handle *handle, uint *to, uint *period) { \

@@ -160,12 +160,14 @@ def test_a_driver_without_the_newer_calls_is_asked_by_the_older_ones(caplog):
         "nvmlDeviceGetMemoryInfo_v2": "FUNCTION_NOT_FOUND",
         "nvmlDeviceGetCurrentClocksEventReasons": "FUNCTION_NOT_FOUND",
         "nvmlGpmQueryDeviceSupport": "FUNCTION_NOT_FOUND",
+        "nvmlDeviceGetTemperature": "FUNCTION_NOT_FOUND",
     }
     machine(gpu(0, errors=older))
     with watched() as gpus:
         seen = gpus.read()
     assert by(seen, "DCGM_FI_DEV_FB_USED", "gpu") == {"0": 4096 + 600}
     assert "DCGM_FI_DEV_FB_RESERVED" not in seen.names()
+    assert by(seen, "DCGM_FI_DEV_GPU_TEMP", "gpu") == {"0": 41}
     assert "DCGM_FI_DEV_CLOCKS_EVENT_REASONS" not in seen.names()  # this library has neither
     assert caplog.records == []
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 __all__ = ["RateLimit", "configure", "log"]
 
 _logger = logging.getLogger("steward.agent")
+_exporters = logging.getLogger("exporters")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def log(message: str, *, level: int = logging.INFO, **fields: object) -> None:
@@ -25,9 +27,10 @@ def configure() -> None:
     """Send log lines to standard error: text on a terminal, JSON lines elsewhere."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Text() if sys.stderr.isatty() else _Json())
-    _logger.handlers[:] = [handler]
-    _logger.setLevel(logging.INFO)
-    _logger.propagate = False
+    for logger in (_logger, _exporters):
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 class RateLimit:
@@ -66,5 +69,11 @@ class _Json(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    fields = getattr(record, "fields", {})
-    return dict(fields) if isinstance(fields, dict) else {}
+    """What varies: `fields` of `log`, or what another room of ours passed as `extra`."""
+    fields = getattr(record, "fields", None)
+    if isinstance(fields, dict):
+        return dict(fields)
+    given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if record.exc_info and record.exc_info[1] is not None:
+        given["error"] = repr(record.exc_info[1])
+    return given

@@ -29,4 +29,5 @@ def source(row: Row, host: Host) -> Source:
         row.build(host),
         deadline_seconds=row.deadline_seconds,
         in_node_exporter=row.in_node_exporter,
+        reads=row.source,
     )

@@ -64,12 +64,15 @@ ABOUT_NAMES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A collector with its name, what one run may take, and whether node_exporter has it under this name."""
+    """A collector with its name, what one run may take, whether node_exporter has it under this name, and
+    where it reads, for people.
+    """
 
     name: str
     collector: Collector
     deadline_seconds: float = DEADLINE_SECONDS
     in_node_exporter: bool = False
+    reads: str = ""
 
 
 @dataclass(slots=True)
@@ -78,7 +81,7 @@ class State:
 
     `read_at` and `finished_at` are instants of the registry's steady clock: when the scrape (or the reading
     in the background) began that the data is of, and when the run ended. `is_slow` says that it is read in
-    the background; `seconds` is what its last run took.
+    the background; `seconds` is what its last run took, `why` what it said when it had nothing.
     """
 
     source: Source
@@ -91,6 +94,7 @@ class State:
     no_data: bool = False
     last_success: float | None = None
     complaint: str = ""
+    why: str = ""
     is_slow: bool = False
 
     def settle(
@@ -103,6 +107,7 @@ class State:
         self.no_data = isinstance(error, NoDataError)
         self.success = error is None or self.no_data
         self.rendering = outcome.value if error is None else None
+        self.why = "" if error is None else str(error)
         if self.success:
             self.last_success = now
 
@@ -124,8 +129,9 @@ class Report:
     seconds: float
     age_seconds: Number | None
     is_slow: bool
-    complaint: str
+    why: str
     last_success: float | None
+    reads: str
 
 
 def report(state: State, now: float) -> Report:
@@ -142,8 +148,9 @@ def report(state: State, now: float) -> Report:
         seconds=state.seconds,
         age_seconds=state.age_seconds(now),
         is_slow=state.is_slow,
-        complaint=state.complaint,
+        why=state.why,
         last_success=state.last_success,
+        reads=state.source.reads,
     )
 
 

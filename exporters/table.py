@@ -144,6 +144,7 @@ SYSTEM = (
 """Of the kernel, in the order of node_exporter's names; `process` is this very process."""
 
 OTHERS = (
+    Row("units", "system.units", "/sys/fs/cgroup (version 2)", in_node_exporter=False),
     Row("gpu", "gpu.build", "NVML", in_node_exporter=False),
     Row(
         "ai",

@@ -1,6 +1,10 @@
-"""node_cpu_*: seconds per CPU and mode of /proc/stat, and what /sys calls isolated, online or throttled."""
+"""node_cpu_*: seconds per CPU and mode of /proc/stat; which CPUs /sys calls isolated, online or throttled;
+and on demand what /proc/cpuinfo says of them.
 
-from collections.abc import Mapping
+Numbers lie in one flat list, `FIELDS` of each CPU after those of the one before: there may be 4,096 CPUs.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import ge
@@ -8,7 +12,22 @@ from operator import ge
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Rows
+from exporters.settings import Settings, expression, switch
+from exporters.system import cpuinfo
+from exporters.system.cputopology import Layout, Throttles, read_layout, read_throttles
+from exporters.system.filters import accepts
+from exporters.system.procstat import ProcStat
 from exporters.system.tree import Tree
+
+GUEST = switch("collector.cpu.guest", default=True, help_text="Seconds that CPUs spent in guests.")
+INFO = switch("collector.cpu.info", default=False, help_text="What /proc/cpuinfo says of the CPUs.")
+FLAGS_INCLUDE = expression(
+    "collector.cpu.info.flags-include", "", "Flags of the first CPU to report; switches cpu.info on."
+)
+BUGS_INCLUDE = expression(
+    "collector.cpu.info.bugs-include", "", "Bugs of the first CPU to report; switches cpu.info on."
+)
+SETTINGS = (GUEST, INFO, FLAGS_INCLUDE, BUGS_INCLUDE)
 
 _SECONDS = Metric(
     "node_cpu_seconds_total", Kind.COUNTER, "Seconds the CPUs spent in each mode.", ("cpu", "mode")
@@ -41,174 +60,166 @@ _PACKAGE_THROTTLES = Metric(
 _MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 _GUEST_MODES = ("user", "nice")
 _IDLE = _MODES.index("idle")
-_FIELDS = len(_MODES) + len(_GUEST_MODES)
-_FOLDER = "devices/system/cpu"
+FIELDS = len(_MODES) + len(_GUEST_MODES)
 _TICKS_PER_SECOND = 100
 """USER_HZ, the unit of /proc/stat: 100 on every architecture that Linux still has (procfs assumes it too)."""
 _REPLUGGED_TICKS = 3 * _TICKS_PER_SECOND
 
-Ticks = tuple[int, ...]
-
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What /sys says and does not change while the set of online CPUs stays the same.
+class Ticks:
+    """The CPUs of /proc/stat, and `FIELDS` counters of each, one CPU after the other."""
 
-    `core_files` and `package_files` name the throttle counters: (core, package) or package, and the file.
-    """
-
-    isolated: tuple[str, ...]
-    online: tuple[tuple[str, int], ...]
-    core_files: tuple[tuple[tuple[str, str], str], ...]
-    package_files: tuple[tuple[str, str], ...]
+    cpus: tuple[str, ...]
+    counters: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Ticks of each CPU, the layout, and the throttle counters in the order of its files."""
+    """Ticks, the layout and its throttle counters, and what else was asked for."""
 
-    ticks: Mapping[str, Ticks]
+    ticks: Ticks
     layout: Layout
-    core_throttles: tuple[int, ...]
-    package_throttles: tuple[int, ...]
+    throttles: Throttles
+    info: Sequence[Family] = ()
 
 
 class Cpus:
     """Keeps the last ticks, because some counters of the kernel step back a little now and then."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(
+        self, tree: Tree, *, info: Callable[[bytes], Sequence[Family]] | None = None, with_guests: bool = True
+    ) -> None:
         self._tree = tree
+        self._info = info
+        self._with_guests = with_guests
         self._layout: Layout | None = None
-        self._ticks: Mapping[str, Ticks] = {}
+        self._ticks = Ticks((), ())
 
     def collect(self) -> list[Family]:
         """Read and collect."""
-        return collect(self.read())
+        return collect(self.read(), with_guests=self._with_guests)
 
     def read(self) -> Raw:
-        """Read /proc/stat, and /sys where the set of CPUs has changed."""
-        ticks = parse_ticks(self._tree.proc("stat"))
+        """Read /proc/stat, the throttle counters, and the rest of /sys where the set of CPUs has changed."""
+        ticks = parse_ticks(self._tree.shared(ProcStat).read(self._tree, "cpu"))
         layout = self._layout
-        if layout is None or ticks.keys() != self._ticks.keys():
-            self._layout = layout = read_layout(self._tree)
+        if layout is None or ticks.cpus != self._ticks.cpus:
+            layout = read_layout(self._tree)
+        try:
+            throttles = read_throttles(self._tree, layout)
+        except OSError:  # a CPU was unplugged since /proc/stat was read
+            layout = read_layout(self._tree)
+            throttles = read_throttles(self._tree, layout)
+        self._layout = layout
         self._ticks = steady(self._ticks, ticks)
-        return Raw(
-            self._ticks,
-            layout,
-            tuple(int(self._tree.sys(name)) for _, name in layout.core_files),
-            tuple(int(self._tree.sys(name)) for _, name in layout.package_files),
-        )
+        info = () if self._info is None else self._info(self._tree.proc("cpuinfo"))
+        return Raw(self._ticks, layout, throttles, info)
 
 
-def parse_ticks(stat: bytes) -> dict[str, Ticks]:
-    """Ticks by CPU number, of the lines `cpu0 …` in /proc/stat; fields that an old kernel lacks count 0.
+def parse_ticks(stat: bytes) -> Ticks:
+    """The lines `cpu0 …` of /proc/stat; fields that an old kernel lacks count 0.
 
     Raises:
         SourceError: a line is malformed, or there is none.
     """
-    ticks = {}
-    for line in stat.partition(b"\nintr ")[0].split(b"\n"):
-        name, *fields = line.split()[: _FIELDS + 1] or (b"",)
-        if not name.startswith(b"cpu") or name == b"cpu":
-            continue
-        try:
-            numbers = tuple(map(int, fields))
-            ticks[str(int(name[3:]))] = numbers + (0,) * (_FIELDS - len(numbers))
-        except ValueError as error:
-            raise SourceError("/proc/stat", str(error)) from error
-    if not ticks:
-        raise SourceError("/proc/stat", "no CPU in it")
-    return ticks
-
-
-def steady(before: Mapping[str, Ticks], now: Mapping[str, Ticks]) -> dict[str, Ticks]:
-    """Counters that never step back; where idle falls by three seconds or more the CPU was replugged and
-    starts anew.
-    """
-    result = {}
-    for cpu, ticks in now.items():
-        last = before.get(cpu)
-        if last is None or all(map(ge, ticks, last)) or last[_IDLE] - ticks[_IDLE] >= _REPLUGGED_TICKS:
-            result[cpu] = ticks
-        else:
-            result[cpu] = tuple(map(max, ticks, last))
-    return result
-
-
-def read_layout(tree: Tree) -> Layout:
-    """What /sys says of the CPUs; all empty where there is no /sys."""
-    cpus = [name for name in tree.sys_list(_FOLDER) if name.startswith("cpu") and name[3:].isdigit()]
-    cores: dict[tuple[str, str], str] = {}
-    packages: dict[str, str] = {}
-    for cpu in cpus:
-        folder = f"{_FOLDER}/{cpu}"
-        package = tree.sys_or(f"{folder}/topology/physical_package_id", b"").strip().decode()
-        core = tree.sys_or(f"{folder}/topology/core_id", b"").strip().decode()
-        if not package.isdigit() or not core.isdigit():
-            continue
-        if tree.sys_or(f"{folder}/thermal_throttle/core_throttle_count", b""):
-            cores.setdefault((core, package), f"{folder}/thermal_throttle/core_throttle_count")
-        if tree.sys_or(f"{folder}/thermal_throttle/package_throttle_count", b""):
-            packages.setdefault(package, f"{folder}/thermal_throttle/package_throttle_count")
-    return Layout(
-        parse_list(tree.sys_or(f"{_FOLDER}/isolated", b"")),
-        _read_online(tree, cpus),
-        tuple(cores.items()),
-        tuple(packages.items()),
-    )
-
-
-def _read_online(tree: Tree, cpus: list[str]) -> tuple[tuple[str, int], ...]:
-    """Nothing where the first CPU has no such file, as node_exporter does: CPU 0 often cannot be taken
-    offline.
-    """
-    files = [(cpu[3:], tree.sys_or(f"{_FOLDER}/{cpu}/online", b"")) for cpu in cpus]
-    if not files or not files[0][1]:
-        return ()
-    return tuple((cpu, int(text.strip() == b"1")) for cpu, text in files)
-
-
-def parse_list(text: bytes) -> tuple[str, ...]:
-    """CPU numbers of a kernel list such as `0-2,5`.
-
-    Raises:
-        SourceError: it is no such list.
-    """
-    cpus: list[str] = []
+    lines = [line for line in stat.split(b"\n") if line[:3] == b"cpu" and line[3:4] != b" "]
+    words = b" ".join(lines).split()
+    width = FIELDS + 1
+    if len(words) != width * len(lines):
+        words = [word for line in lines for word in (*line.split(), *(b"0",) * FIELDS)[:width]]
+    cpus = _cpus(tuple(words[::width]))
+    del words[::width]
     try:
-        for part in text.decode("ascii", "replace").strip().split(","):
-            first, _, last = part.partition("-")
-            if part:
-                cpus += map(str, range(int(first), int(last or first) + 1))
+        return Ticks(cpus, list(map(int, words)))
     except ValueError as error:
-        raise SourceError("/sys/devices/system/cpu/isolated", str(error)) from error
-    return tuple(cpus)
+        raise SourceError("/proc/stat", str(error)) from error
 
 
-def collect(raw: Raw) -> list[Family]:
+@lru_cache(maxsize=4)
+def _cpus(names: tuple[bytes, ...]) -> tuple[str, ...]:
+    try:
+        cpus = tuple(str(int(name[3:])) for name in names)
+    except ValueError as error:
+        raise SourceError("/proc/stat", str(error)) from error
+    if not cpus or len(set(cpus)) != len(cpus):
+        raise SourceError("/proc/stat", "no CPU in it, or one twice")
+    return cpus
+
+
+def steady(before: Ticks, now: Ticks) -> Ticks:
+    """Counters that never step back, nor below 0; where idle falls by three seconds or more the CPU was
+    replugged and starts anew.
+    """
+    last = before.counters if before.cpus == now.cpus else _moved(before, now.cpus)
+    if all(map(ge, now.counters, last)):
+        return now
+    counters: list[int] = []
+    for place in range(0, len(now.counters), FIELDS):
+        new, old = now.counters[place : place + FIELDS], last[place : place + FIELDS]
+        replugged = old[_IDLE] - new[_IDLE] >= _REPLUGGED_TICKS
+        counters += map(max, new, (0,) * FIELDS if replugged else old)
+    return Ticks(now.cpus, counters)
+
+
+def _moved(before: Ticks, cpus: Sequence[str]) -> list[int]:
+    """The counters of `before` in the order of these CPUs, 0 for one that is new."""
+    places = {cpu: number * FIELDS for number, cpu in enumerate(before.cpus)}
+    nothing = (0,) * FIELDS
+    found: list[int] = []
+    for cpu in cpus:
+        place = places.get(cpu)
+        found += nothing if place is None else before.counters[place : place + FIELDS]
+    return found
+
+
+def collect(raw: Raw, *, with_guests: bool = True) -> list[Family]:
     """Seconds of each CPU; the rest only where the machine tells it."""
-    rows, guest_rows = _rows(tuple(raw.ticks))
+    rows, guest_rows = _rows(raw.ticks.cpus)
+    seconds = [tick / _TICKS_PER_SECOND for tick in raw.ticks.counters]
+    layout, throttles = raw.layout, raw.throttles
     modes = len(_MODES)
-    every = raw.ticks.values()
-    layout = raw.layout
+    guests = [Family(_GUEST, guest_rows, _columns(seconds, range(modes, FIELDS)))] if with_guests else []
     return [
-        Family(_SECONDS, rows, [tick / _TICKS_PER_SECOND for ticks in every for tick in ticks[:modes]]),
-        Family(_GUEST, guest_rows, [tick / _TICKS_PER_SECOND for ticks in every for tick in ticks[modes:]]),
+        *raw.info,
+        Family(_SECONDS, rows, _columns(seconds, range(modes))),
+        *guests,
         Family(_ISOLATED, tuple((cpu,) for cpu in layout.isolated), (1,) * len(layout.isolated)),
         Family(_ONLINE, tuple((cpu,) for cpu, _ in layout.online), [online for _, online in layout.online]),
-        Family(_CORE_THROTTLES, tuple(key for key, _ in layout.core_files), raw.core_throttles),
-        Family(_PACKAGE_THROTTLES, tuple((key,) for key, _ in layout.package_files), raw.package_throttles),
+        Family(_CORE_THROTTLES, tuple(key for key, _ in layout.core_files), throttles.cores),
+        Family(_PACKAGE_THROTTLES, tuple((key,) for key, _ in layout.package_files), throttles.packages),
     ]
+
+
+def _columns(seconds: Sequence[float], fields: range) -> list[float]:
+    """The fields, each over all CPUs."""
+    return [second for field in fields for second in seconds[field::FIELDS]]
 
 
 @lru_cache(maxsize=4)
 def _rows(cpus: tuple[str, ...]) -> tuple[Rows, Rows]:
     return (
-        tuple((cpu, mode) for cpu in cpus for mode in _MODES),
-        tuple((cpu, mode) for cpu in cpus for mode in _GUEST_MODES),
+        tuple((cpu, mode) for mode in _MODES for cpu in cpus),
+        tuple((cpu, mode) for mode in _GUEST_MODES for cpu in cpus),
     )
+
+
+def has_info(settings: Settings) -> bool:
+    """Whether /proc/cpuinfo is wanted: said so, or by one of the two expressions."""
+    return settings[INFO] or bool(settings[FLAGS_INCLUDE] or settings[BUGS_INCLUDE])
+
+
+def _info(settings: Settings) -> Callable[[bytes], Sequence[Family]] | None:
+    if not has_info(settings):
+        return None
+    flags, bugs = (
+        accepts(include=given) if given else None
+        for given in (settings[FLAGS_INCLUDE], settings[BUGS_INCLUDE])
+    )
+    return lambda text: cpuinfo.collect(cpuinfo.parse(text), flags, bugs)
 
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(Cpus(host.tree).collect)
+    settings = host.settings
+    return Collector(Cpus(host.tree, info=_info(settings), with_guests=settings[GUEST]).collect)

@@ -75,7 +75,8 @@ class _Templates:
                 continue
             head = _text_head(metric) if wanted is Format.TEXT else self._head(metric, no_counters)
             parts.append(head.replace("%", "%%"))
-            parts += [f"{_series(metric, row, wanted).replace('%', '%%')} %r\n" for row in rows]
+            # Joined family by family: of a large one, its lines alone are in memory at once.
+            parts.append("".join([f"{_series(metric, row, wanted).replace('%', '%%')} %r\n" for row in rows]))
         return "".join(parts)
 
     def impossible_counters(self, values: Sequence[Number]) -> frozenset[str]:
@@ -143,6 +144,7 @@ class Renderer:
 
     def __init__(self) -> None:
         self._templates = _Templates([])
+        self._last: tuple[Sequence[Family], Rendering] | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -150,11 +152,13 @@ class Renderer:
         return self._templates.names
 
     def reading(self, families: Sequence[Family]) -> Rendering:
-        """These families, ready to be written.
+        """These families, ready to be written; a tuple that is handed in again is the same reading as before.
 
         Raises:
             SampleError: labels do not fit, a metric or a series occurs twice.
         """
+        if self._last is not None and self._last[0] is families:
+            return self._last[1]
         shape = [(family.metric, family.rows) for family in families]
         if shape != self._templates.shape:
             self._templates = _Templates(shape)
@@ -163,7 +167,12 @@ class Renderer:
                 raise SampleError(
                     f"{family.metric.name}: {len(family.values)} values for {len(family.rows)} rows"
                 )
-        return Rendering(self._templates, tuple(chain.from_iterable([family.values for family in families])))
+        rendering = Rendering(
+            self._templates, tuple(chain.from_iterable([family.values for family in families]))
+        )
+        # A list may be filled anew; a tuple is what a background reading hands out until the next.
+        self._last = (families, rendering) if isinstance(families, tuple) else None
+        return rendering
 
     def render(self, families: Sequence[Family], wanted: Format = Format.TEXT) -> str:
         """The text of these families.

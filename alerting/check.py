@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).parent
+ROUTES = FOLDER / "tests" / "routes.yaml"
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -22,12 +23,13 @@ def commands() -> list[tuple[str, ...]]:
     configuration = str(FOLDER / "alertmanager.yaml")
     return [
         ("promtool", "check", "rules", *rules),
-        ("promtool", "test", "rules", str(FOLDER / "tests" / "steward.yaml")),
-        ("amtool", "check-config", configuration),
         *(
-            _route_test(configuration, case)
-            for case in yaml.safe_load((FOLDER / "tests/routes.yaml").read_text())
+            ("promtool", "test", "rules", str(path))
+            for path in sorted(FOLDER.glob("tests/*.yaml"))
+            if path.name != ROUTES.name
         ),
+        ("amtool", "check-config", configuration),
+        *(_route_test(configuration, case) for case in yaml.safe_load(ROUTES.read_text())),
     ]
 
 

@@ -70,6 +70,7 @@ def _rules(holds: Mapping[str, str]) -> dict[str, str]:
         for rules in parsed.values()
         for group in rules["groups"]
         for rule in group["rules"]
+        if "alert" in rule
     }
     for alert, hold in holds.items():
         if alert not in alerts:

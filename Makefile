@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each process of the tests starts a Keycloak of its own (600 MB).
+TEST_PROCESSES ?= 2
 STAMP := $(VENV)/.installed
 SOURCES := agent alerting bench controller exporters grafana lab policies protocol
 
@@ -36,7 +38,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 test: $(STAMP)
-	REQUIRE_REAL=$(REQUIRE_REAL) $(BIN)/python -m pytest
+	REQUIRE_REAL=$(REQUIRE_REAL) $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 # The schema of Proxmox's API, which tests hold every request against. The package that carries it has pins of its own
 # and nothing of it runs: it lies by itself, without what it depends on.

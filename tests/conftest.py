@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -60,6 +60,19 @@ def keycloak_realm(keycloak: RunningKeycloak) -> Iterator[KeycloakWriter]:
     with KeycloakWriter(access, f"test-{secrets.token_hex(6)}") as writer:
         writer.create_realm(KeycloakRealm(writer.realm_name, admin_events=True))
         yield writer
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Bring home what a worker of pytest-xdist stood on; `node` holds what it left."""
+    servers.used.update(node.workeroutput.get("real_servers", ()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker leaves what it stood on."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["real_servers"] = sorted(servers.used)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,25 +1,33 @@
-"""The `netclass` collector: node_network_* properties of each network device, from /sys/class/net.
+"""The `netclass` collector: node_network_* properties of each network device.
 
-Documentation/ABI/testing/sysfs-class-net. What a device does not have, or refuses to tell while it is down
-(carrier, dormant, speed, duplex), is absent.
+The kernel is asked over netlink where it is the one that runs here (exporters/system/netclass_kernel.py);
+files of /sys/class/net are read in a saved tree, and where netlink is refused. Both give the same series.
 """
 
-import os
+import logging
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from exporters.collector import Collector, Host
-from exporters.errors import NoDataError
-from exporters.samples import Family, Kind, Metric, Rows, label
+from exporters.errors import SourceError
+from exporters.samples import Family, Kind, Metric, Rows
 from exporters.settings import expression, switch
-from exporters.system.tree import Tree
+from exporters.system.links import Links
+from exporters.system.netclass_files import WORDS, Device, Files, Raw
+from exporters.system.netclass_kernel import Kernel
+
+logger = logging.getLogger(__name__)
 
 IGNORED = expression("collector.netclass.ignored-devices", "^$", "Devices not to report.")
 IGNORE_INVALID_SPEED = switch(
     "collector.netclass.ignore-invalid-speed", default=False, help_text="Leave out a speed below 0: unknown."
 )
-SETTINGS = (IGNORED, IGNORE_INVALID_SPEED)
+NETLINK = switch(
+    "collector.netclass.netlink",
+    default=True,
+    help_text="Ask the kernel over netlink, with the series of the files; else read the files.",
+)
+SETTINGS = (IGNORED, IGNORE_INVALID_SPEED, NETLINK)
 
 _LABELS = ("device",)
 _UP = Metric("node_network_up", Kind.GAUGE, "Whether the state of operation is up.", _LABELS)
@@ -57,79 +65,6 @@ _NUMBERS = {
     "tx_queue_len": _metric("transmit_queue_length", "Packets that the transmit queue holds."),
     "type": _metric("protocol_type", "Kind of the device (linux/if_arp.h)."),
 }
-_FILES = (*_NUMBERS, "speed")
-_WORDS = ("address", "broadcast", "duplex", "operstate", "ifalias")
-_MOST_CHARACTERS = 128  # as far as node_exporter reads such a file
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A network device: its words, and its numbers by the name of their file; both without what it lacks."""
-
-    name: str
-    words: dict[str, str]
-    numbers: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """All devices that are reported."""
-
-    devices: tuple[Device, ...]
-
-
-class Files:
-    """Reads the devices from /sys, except those that `ignored` finds."""
-
-    def __init__(self, tree: Tree, ignored: Callable[[str], object]) -> None:
-        self._tree = tree
-        self._ignored = ignored
-
-    def read(self) -> Raw:
-        """Read each device.
-
-        Raises:
-            NoDataError: there is no /sys/class/net.
-        """
-        names = self._tree.sys_list("class/net")
-        if not names:
-            raise NoDataError("no /sys/class/net")
-        devices = (self._device(name) for name in names if self._is_wanted(name))
-        once: dict[str, Device] = {}
-        for device in devices:
-            once.setdefault(device.name, device)
-        return Raw(tuple(once.values()))
-
-    def _is_wanted(self, name: str) -> bool:
-        """Not a file, such as bonding_masters."""
-        folder = self._tree.sys_path(f"class/net/{name}")
-        return not self._ignored(name) and os.path.isdir(folder)  # noqa: PTH112 - of many, no objects wanted
-
-    def _device(self, name: str) -> Device:
-        words, numbers = {}, {}
-        for file in _WORDS:
-            text = self._text(name, file)
-            if text is not None:
-                words[file] = label(text)
-        for file in _FILES:
-            text = self._text(name, file)
-            if text is not None:
-                numbers[file] = _number(text)
-        return Device(label(os.fsencode(name)), words, numbers)
-
-    def _text(self, device: str, file: str) -> bytes | None:
-        try:
-            return self._tree.sys(f"class/net/{device}/{file}")[:_MOST_CHARACTERS].strip()
-        except OSError:
-            return None
-
-
-def _number(text: bytes) -> int:
-    """A number with its prefix of a base; 0 where it is none, as node_exporter reads it."""
-    try:
-        return int(text, 0)
-    except ValueError:
-        return int(text, 8) if text.isdigit() and text.startswith(b"0") else 0
 
 
 def collect(raw: Raw, *, ignore_invalid_speed: bool = False) -> list[Family]:
@@ -156,7 +91,7 @@ def _info(device: Device) -> tuple[str, ...]:
     words = device.words
     flags = device.numbers.get("flags")
     admin = "unknown" if flags is None else "up" if flags & _IFF_UP else "down"
-    address, broadcast, duplex, state, alias = (words.get(name, "") for name in _WORDS)
+    address, broadcast, duplex, state, alias = (words.get(name, "") for name in WORDS)
     return (device.name, address, broadcast, duplex, state, admin, alias)
 
 
@@ -165,8 +100,39 @@ def _over(devices: Sequence[Device], file: str, metric: Metric) -> Family:
     return Family(metric, tuple((device.name,) for device in having), [each.numbers[file] for each in having])
 
 
+class NetClass:
+    """Collects from the kernel where it answers, else from the files, and makes families only of news."""
+
+    def __init__(self, files: Files, kernel: Kernel | None, *, ignore_invalid_speed: bool = False) -> None:
+        self._files = files
+        self._kernel = kernel
+        self._ignore_invalid_speed = ignore_invalid_speed
+        self._raw: Raw | None = None
+        self._families: list[Family] = []
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        raw = self._read()
+        if raw is not self._raw:
+            self._families = collect(raw, ignore_invalid_speed=self._ignore_invalid_speed)
+            self._raw = raw
+        return self._families
+
+    def _read(self) -> Raw:
+        if self._kernel is not None:
+            try:
+                return self._kernel.read()
+            except (OSError, SourceError) as error:
+                logger.debug("netlink refused error=%s", error)
+        return self._files.read()
+
+
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    files = Files(host.tree, re.compile(host.settings[IGNORED]).search)
-    ignore_invalid_speed = host.settings[IGNORE_INVALID_SPEED]
-    return Collector(lambda: collect(files.read(), ignore_invalid_speed=ignore_invalid_speed))
+    ignored = re.compile(host.settings[IGNORED]).search
+    files = Files(host.tree, ignored)
+    kernel = None
+    if host.settings[NETLINK] and host.tree.sys_is_live and host.tree.proc_is_live:
+        kernel = Kernel(host.tree, host.tree.shared(Links), ignored)
+    found = NetClass(files, kernel, ignore_invalid_speed=host.settings[IGNORE_INVALID_SPEED])
+    return Collector(found.collect, kernel.close if kernel is not None else lambda: None)

@@ -94,6 +94,10 @@ class Tree:
         except OSError:
             return absent
 
+    def sys_once(self, name: str) -> bytes:
+        """The first page of the file `name` below /sys, not kept open: for devices whose names others get."""
+        return _read_page(f"{self._sysfs}/{name}")
+
     def attribute(self, name: str) -> bytes:
         """The attribute `name` below /sys, without the white space around it.
 

@@ -107,7 +107,7 @@ async def _network(loaded: Loaded, exporting: Exporting, *, poll_seconds: int) -
     options = exporting.options(host, loaded.settings.metrics.listen)
     registry = build(host, [Source("agent", Collector(tally.collect))])
     with contextlib.closing(registry):
-        async with listening(registry, options=options) as (served, *others):
+        async with listening(registry, options=options, host=host) as (served, *others):
             first_reading = asyncio.ensure_future(registry.scrape())
             for place in (served, *others):
                 log("metrics are served", address=place.url)
@@ -132,7 +132,7 @@ async def _export(exporting: Exporting) -> None:
     options = exporting.options(host, DEFAULT_ADDRESS)
     registry = build(host)
     with contextlib.closing(registry):
-        async with listening(registry, options=options) as served:
+        async with listening(registry, options=options, host=host) as served:
             sys.stdout.write("".join(f"{place.url}\n" for place in served))
             sys.stdout.flush()
             await registry.scrape()  # learns what is slow here, before the first scrape that counts

@@ -181,7 +181,7 @@ class Registry:
 
     def _job(self, state: State, wanted: Format) -> Job[Rendering]:
         def run() -> Rendering:
-            rendering = state.renderer.reading(state.source.collector.collect())
+            rendering = state.collect()
             rendering.text(wanted)
             return rendering
 
@@ -190,7 +190,7 @@ class Registry:
     def _read_slow(self, state: State) -> Rendering:
         """One run in the background, with everything that the next scrape would have to do."""
         wanted = self._wanted
-        rendering = state.renderer.reading(state.source.collector.collect())
+        rendering = state.collect()
         self._packer.prepare(state.source.name, wanted, rendering.text(wanted))
         return rendering
 

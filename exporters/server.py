@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from exporters.collector import Host
 from exporters.connection import Connections
 from exporters.errors import ExporterError, ListenError
 from exporters.passwords import find_bcrypt
@@ -64,11 +65,11 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def listening(
-    registry: Registry, *addresses: str, options: Options | None = None
+    registry: Registry, *addresses: str, options: Options | None = None, host: Host | None = None
 ) -> AsyncIterator["tuple[Place, ...]"]:
     """Serve the registry while the context lasts, on these addresses or else those of the options.
 
-    Gives the addresses bound (port 0 picks a free one).
+    Gives the addresses bound (port 0 picks a free one). JSON documents are served where `host` is given.
 
     Raises:
         ListenError: an address is not loopback, and neither does the web configuration keep strangers out
@@ -79,7 +80,7 @@ async def listening(
     options = options or Options()
     watched = None if options.config_file is None else Watched(options.config_file)
     check_addresses(addresses or options.addresses, watched, options)
-    connections = Connections(Site(registry, options, watched), watched)
+    connections = Connections(Site(registry, options, watched, host), watched)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(connections.close)
         scheme = "http" if watched is None or watched.current.context is None else "https"

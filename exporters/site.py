@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from time import monotonic
 
+from exporters.collector import Host
 from exporters.documents import PATHS, Documents
 from exporters.errors import BusyError, ExporterError, UnknownCollectorError
 from exporters.http import Answer, Request, plain
@@ -38,13 +39,16 @@ _Route = Callable[[Request], Coroutine[None, None, Answer]]
 
 
 class Site:
-    """Answers the requests of all connections of one server; `watched` is its web configuration."""
+    """Answers the requests of all connections of one server; `watched` is its web configuration, `host` what
+    documents are made for."""
 
-    def __init__(self, registry: Registry, options: Options, watched: Watched | None) -> None:
+    def __init__(
+        self, registry: Registry, options: Options, watched: Watched | None, host: Host | None
+    ) -> None:
         self._registry = registry
         self._options = options
         self._watched = watched
-        self._documents = Documents(registry)
+        self._documents = Documents(registry, host)
         self._passwords: Passwords | None = None
         self._limit = _Limit()
         self._scrapes = 0
@@ -143,7 +147,7 @@ class Site:
 
     async def _landing(self, request: Request) -> Answer:  # noqa: ARG002 - a route's signature
         reports = self._registry.reports()
-        body = page(reports, self._options.version, self._options.telemetry_path, PATHS)
+        body = page(reports, self._options.version, self._options.telemetry_path, self._documents.paths)
         return Answer(200, _HTML, body, _NOTHING_ELSE)
 
     def _preflight(self, request: Request) -> Answer:

@@ -96,6 +96,21 @@ class State:
     complaint: str = ""
     why: str = ""
     is_slow: bool = False
+    families: Sequence[Family] = ()
+
+    def collect(self) -> Rendering:
+        """One run of the collector.
+
+        One that reads in a background of its own hands out the very same families until it has read anew;
+        their rendering is kept, with its texts.
+        """
+        families = self.source.collector.collect()
+        has_background = self.source.collector.age_seconds is not None
+        if has_background and families is self.families and self.rendering is not None:
+            return self.rendering
+        rendering = self.renderer.reading(families)
+        self.families = families if has_background else ()
+        return rendering
 
     def settle(
         self, outcome: Outcome[Rendering], error: Exception | None, began: float, ended: float, now: float

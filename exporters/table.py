@@ -145,6 +145,7 @@ SYSTEM = (
 
 OTHERS = (
     Row("units", "system.units", "/sys/fs/cgroup (version 2)", in_node_exporter=False),
+    Row("users", "system.users", "/proc/PID of all processes", by_default=False, in_node_exporter=False),
     Row("gpu", "gpu.build", "NVML", in_node_exporter=False),
     Row(
         "ai",

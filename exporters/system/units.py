@@ -5,16 +5,16 @@ CPU, memory, tasks, I/O and pressure of cgroup v2 (exporters/system/cgroup_tree.
 hierarchy is walked in the background.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from exporters.background import Background
 from exporters.collector import Collector, Host
-from exporters.samples import Family, Kind, Metric, Number, Row
+from exporters.samples import Family, Kind, Row
 from exporters.settings import duration, expression, whole
-from exporters.system.cgroup_tree import Key, Raw, Values, read
+from exporters.system.cgroup_tree import Raw, Values, read
 from exporters.system.filters import accepts
-from exporters.system.toplist import Chosen, Numbers, TopList
+from exporters.system.toplist import Numbers, TopList
+from exporters.system.usage import Series, Sheet, single
 
 INCLUDE = expression(
     "collector.units.include",
@@ -32,131 +32,104 @@ MOST = whole(
 INTERVAL = duration("collector.units.interval", 15.0, "How often the hierarchy is walked.")
 SETTINGS = (INCLUDE, EXCLUDE, MOST, INTERVAL)
 
-OTHER = "other"
-
-_LABELS = {"unit": ("unit",), "container": ("runtime", "container")}
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """A metric of each unit and container: the end of its name, and the numbers with their label."""
-
-    name: str
-    kind: Kind
-    help: str
-    fields: tuple[tuple[str, ...], ...]
-    label: tuple[str, ...] = ()
-
-
-def _plain(field: str, name: str, kind: Kind, words: str) -> _Series:
-    return _Series(name, kind, words, ((field,),))
-
-
+_COUNTER, _GAUGE = Kind.COUNTER, Kind.GAUGE
 _RESOURCES = ("cpu", "memory", "io")
 _SERIES = (
-    _Series(
+    Series(
         "cpu_seconds_total",
-        Kind.COUNTER,
+        _COUNTER,
         "CPU time that the {} used.",
         (("cpu_user", "user"), ("cpu_system", "system")),
         ("mode",),
     ),
-    _plain(
+    single(
         "cpu_throttled",
         "cpu_throttled_seconds_total",
-        Kind.COUNTER,
-        "Time that the {}'s limit of CPU held it up.",
+        _COUNTER,
+        "Time in which the limit of CPU held the {} up.",
     ),
-    _plain("memory", "memory_bytes", Kind.GAUGE, "Memory of the {}, with its page cache."),
-    _plain("memory_peak", "memory_peak_bytes", Kind.GAUGE, "Most memory that the {} has had."),
-    _plain(
-        "memory_limit", "memory_limit_bytes", Kind.GAUGE, "Memory that the {} may have, where it is limited."
+    single("memory", "memory_bytes", _GAUGE, "Memory of the {}, with its page cache."),
+    single("memory_peak", "memory_peak_bytes", _GAUGE, "Most memory that the {} has had.", has_other=False),
+    single(
+        "memory_limit",
+        "memory_limit_bytes",
+        _GAUGE,
+        "Memory that the {} may have, where it is limited.",
+        has_other=False,
     ),
-    _plain("swap", "swap_bytes", Kind.GAUGE, "Memory of the {} that is swapped out."),
-    _plain("oom_kills", "oom_kills_total", Kind.COUNTER, "Processes of the {} killed for want of memory."),
-    _plain("tasks", "tasks", Kind.GAUGE, "Processes and threads of the {}."),
-    _plain("read_bytes", "io_read_bytes_total", Kind.COUNTER, "Bytes that the {} read from disks."),
-    _plain("written_bytes", "io_written_bytes_total", Kind.COUNTER, "Bytes that the {} wrote to disks."),
-    _plain("reads", "io_reads_total", Kind.COUNTER, "Reads of the {} from disks."),
-    _plain("writes", "io_writes_total", Kind.COUNTER, "Writes of the {} to disks."),
-    _Series(
+    single("swap", "swap_bytes", _GAUGE, "Memory of the {} that is swapped out."),
+    single("oom_kills", "oom_kills_total", _COUNTER, "Processes of the {} killed for want of memory."),
+    single("tasks", "tasks", _GAUGE, "Processes and threads of the {}."),
+    single("read_bytes", "io_read_bytes_total", _COUNTER, "Bytes that the {} read from disks."),
+    single("written_bytes", "io_written_bytes_total", _COUNTER, "Bytes that the {} wrote to disks."),
+    single("reads", "io_reads_total", _COUNTER, "Reads of the {} from disks."),
+    single("writes", "io_writes_total", _COUNTER, "Writes of the {} to disks."),
+    Series(
         "pressure_waiting_seconds_total",
-        Kind.COUNTER,
+        _COUNTER,
         "Time in which some task of the {} waited for the resource.",
         tuple((f"{resource}_waiting", resource) for resource in _RESOURCES),
         ("resource",),
     ),
-    _Series(
+    Series(
         "pressure_stalled_seconds_total",
-        Kind.COUNTER,
+        _COUNTER,
         "Time in which all tasks of the {} waited for the resource.",
         tuple((f"{resource}_stalled", resource) for resource in _RESOURCES),
         ("resource",),
     ),
 )
-_KINDS = {field[0]: series.kind for series in _SERIES for field in series.fields}
-_IS_COUNTER = tuple(_KINDS[field] is Kind.COUNTER for field in Values._fields)
-_PLACES = {field: place for place, field in enumerate(Values._fields)}
-_OWN_ONLY = ("memory_peak", "memory_limit")
-"""Numbers whose sum over several would mean nothing."""
-
-_METRICS = {
-    kind: tuple(
-        Metric(
-            f"steward_{kind}_{series.name}", series.kind, series.help.format(kind), (*labels, *series.label)
-        )
-        for series in _SERIES
-    )
-    for kind, labels in _LABELS.items()
+_SHEETS = {
+    kind: Sheet(kind, labels, _SERIES, Values._fields)
+    for kind, labels in {"unit": ("unit",), "container": ("runtime", "container")}.items()
 }
+_CPU = (Values._fields.index("cpu_user"), Values._fields.index("cpu_system"))
+_MEMORY = Values._fields.index("memory")
 
 
-def weight(numbers: Numbers, cpu_all: float, memory_all: float) -> float:
-    """How much of all that is used one uses, of CPU time or memory, whichever is more."""
-    cpu = (numbers[_PLACES["cpu_user"]] or 0) + (numbers[_PLACES["cpu_system"]] or 0)
-    memory = numbers[_PLACES["memory"]] or 0
-    return max(cpu / cpu_all if cpu_all else 0.0, memory / memory_all if memory_all else 0.0)
+class Shares:
+    """What share of all that is used each uses, of CPU time or of memory, whichever is more."""
+
+    def __init__(self) -> None:
+        self._cpu = self._memory = 0.0
+
+    def of_all(self, used: Mapping[Row, Numbers]) -> None:
+        """Take the reading that the shares are of."""
+        self._cpu = sum(_cpu(numbers) for numbers in used.values())
+        self._memory = sum(numbers[_MEMORY] or 0 for numbers in used.values())
+
+    def __call__(self, numbers: Numbers) -> float:
+        """The share of one."""
+        cpu = _cpu(numbers) / self._cpu if self._cpu else 0.0
+        return max(cpu, (numbers[_MEMORY] or 0) / self._memory if self._memory else 0.0)
 
 
 class Users:
-    """Makes families of readings; keeps what the others used."""
+    """Makes families of readings; keeps what those used that have no series of their own."""
 
     def __init__(self, most: int, accept: Callable[[str], bool]) -> None:
         self._accept = accept
-        self._sums = (0.0, 0.0)
-        self._lists = {kind: TopList[Key](most, _IS_COUNTER, self._weight) for kind in _LABELS}
+        self._shares = Shares()
+        self._lists = {
+            kind: TopList[Row](most, sheet.is_counter, self._shares) for kind, sheet in _SHEETS.items()
+        }
 
     def collect(self, raw: Raw) -> list[Family]:
         """Two families for each number: of the units and of the containers."""
-        used = {key: values for key, values in raw.used.items() if self._accept("/".join(key.labels))}
         families: list[Family] = []
-        for kind, chosen_from in self._lists.items():
-            own = {key: values for key, values in used.items() if key.kind == kind}
-            self._sums = (_total(own, "cpu_user") + _total(own, "cpu_system"), _total(own, "memory"))
-            families += _families(kind, chosen_from.choose(own))
+        for kind, sheet in _SHEETS.items():
+            used: dict[Row, Numbers] = {
+                key.labels: values
+                for key, values in raw.used.items()
+                if key.kind == kind and self._accept("/".join(key.labels))
+            }
+            self._shares.of_all(used)
+            families += sheet.families(self._lists[kind].choose(used))
         return families
 
-    def _weight(self, numbers: Numbers) -> float:
-        return weight(numbers, *self._sums)
 
-
-def _total(used: Mapping[Key, Values], field: str) -> float:
-    return sum(values[_PLACES[field]] or 0 for values in used.values())
-
-
-def _families(kind: str, chosen: Chosen[Key]) -> Iterable[Family]:
-    other = (OTHER,) * len(_LABELS[kind])
-    everybody: list[tuple[Row, Numbers]] = [(key.labels, numbers) for key, numbers in chosen.shown.items()]
-    for metric, series in zip(_METRICS[kind], _SERIES, strict=True):
-        rows: list[Row] = []
-        values: list[Number] = []
-        for labels, numbers in [*everybody, (other, chosen.other)]:
-            for field, *label in series.fields:
-                value = numbers[_PLACES[field]]
-                if value is not None and not (labels is other and field in _OWN_ONLY):
-                    rows.append((*labels, *label))
-                    values.append(value)
-        yield Family(metric, tuple(rows), values)
+def _cpu(numbers: Numbers) -> float:
+    return sum(numbers[place] or 0 for place in _CPU)
 
 
 def build(host: Host) -> Collector:

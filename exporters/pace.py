@@ -29,17 +29,17 @@ def slow_ones(seconds: Mapping[str, float], slow: frozenset[str]) -> frozenset[s
     """
     total = sum(taken for name, taken in seconds.items() if name not in slow)
     chosen = set(slow)
-    for name in sorted(slow, key=lambda name: seconds[name]):
-        if total + seconds[name] > RETURN_SECONDS:
-            break
-        total += seconds[name]
-        chosen.discard(name)
-    for name in sorted(seconds, key=lambda name: -seconds[name]):
+    for name in sorted(seconds.keys() - slow, key=lambda name: -seconds[name]):
         if total <= FOREGROUND_SECONDS:
             break
-        if name not in chosen:
-            total -= seconds[name]
-            chosen.add(name)
+        total -= seconds[name]
+        chosen.add(name)
+    total = sum(taken for name, taken in seconds.items() if name not in chosen)
+    for name in sorted(slow, key=lambda name: seconds[name]):
+        total += seconds[name]
+        if total > RETURN_SECONDS:
+            break
+        chosen.discard(name)
     return frozenset(chosen)
 
 

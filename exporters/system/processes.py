@@ -65,9 +65,9 @@ def read(tree: Tree) -> Raw:
         pids += 1
         threads += count
         states[state] += 1
-        thread_states[state] += 1
-        if count > 1:
-            thread_states.update(_others(tree, pid))
+        thread_states.update(
+            [state] if count == 1 and tree.proc_is_live else _thread_states(tree, pid, state)
+        )
     return Raw(
         pids,
         threads,
@@ -78,14 +78,16 @@ def read(tree: Tree) -> Raw:
     )
 
 
-def _others(tree: Tree, pid: str) -> list[str]:
-    """States of a process's threads beside its first."""
+def _thread_states(tree: Tree, pid: str, state: str) -> list[str]:
+    """States of a process's threads, the first of which is in the state of the process; none where it has
+    ended meanwhile.
+    """
     try:
         names = tree.proc_list(f"{pid}/task")
     except (FileNotFoundError, ProcessLookupError):
         return []
     found = [_stat(tree, f"{pid}/task/{name}/stat") for name in names if name.isdigit() and name != pid]
-    return [each[0] for each in found if each is not None]
+    return [*([state] if pid in names else []), *(each[0] for each in found if each is not None)]
 
 
 def _stat(tree: Tree, name: str) -> tuple[str, int] | None:

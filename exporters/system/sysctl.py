@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
-from exporters.errors import NoDataError, SettingError, SourceError
+from exporters.errors import SettingError, SourceError
 from exporters.samples import SINGLE, Family, Kind, Metric, Row, label
 from exporters.settings import texts
 from exporters.system.tree import Tree
@@ -61,13 +61,7 @@ def _parameter(text: str, *, as_text: bool) -> Parameter:
 
 
 def read(tree: Tree, wanted: Sequence[Parameter]) -> list[Reading]:
-    """Read each parameter; raises OSError where one is not there.
-
-    Raises:
-        NoDataError: no flag names one.
-    """
-    if not wanted:
-        raise NoDataError("no --collector.sysctl.include")
+    """Read each parameter; raises OSError where one is not there."""
     return [
         Reading(parameter, tuple(label(tree.proc(f"sys/{parameter.name.replace('.', '/')}")).split()))
         for parameter in wanted

@@ -8,6 +8,7 @@ holds. The kernel writes a device's message anew at each question, but what it s
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from socket import AF_INET
 from struct import Struct
 from time import monotonic
 
@@ -27,7 +28,8 @@ _KEPT = frozenset(
 """Attributes of linux/if_link.h (IFLA_*) that a `Link` keeps."""
 
 _ROUTE = 0
-_GET_LINK, _GET_ADDRESS, _GET_STATISTICS = 18, 22, 94
+_GET_LINK, _GET_ADDRESS, _GET_NEIGHBOURS, _GET_STATISTICS = 18, 22, 30, 94
+_NEIGHBOURS = bytes((AF_INET, *[0] * 11))  # struct ndmsg
 _IFINFO = Struct("=BxHiII")  # family, type, index, flags, change: struct ifinfomsg
 _EXTENSIONS = 29
 _SKIP_STATISTICS = 8
@@ -105,6 +107,15 @@ class Links:
             SourceError: an answer is malformed.
         """
         return self._channel.dump(_GET_ADDRESS, bytes(8))
+
+    def neighbours(self) -> list[Message]:
+        """The messages about IPv4 neighbours (struct ndmsg).
+
+        Raises:
+            OSError: the kernel refuses.
+            SourceError: an answer is malformed.
+        """
+        return self._channel.dump(_GET_NEIGHBOURS, _NEIGHBOURS)
 
     def close(self) -> None:
         """Close the socket; it is opened again when it is needed."""

@@ -1,15 +1,22 @@
-"""The `tcpstat` collector: node_tcp_connection_states, from /proc/net/tcp and /proc/net/tcp6.
+"""The `tcpstat` collector: node_tcp_connection_states, sockets by state.
+
+The kernel is asked over sock_diag (exporters/system/sock_diag.py) where it is the one that runs here;
+/proc/net/tcp and /proc/net/tcp6 are read in a saved tree, and where netlink is refused.
 
 Each state has a series, also with 0: dashboards subtract and alert on them (node_exporter tells only the
 states that occur, and has this collector off). The two last "states" are bytes in the queues of all sockets.
 """
 
+import logging
 from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
+from exporters.system.sock_diag import Sockets
 from exporters.system.tree import Tree
+
+logger = logging.getLogger(__name__)
 
 _STATES = (
     "established",
@@ -97,4 +104,15 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    if not host.tree.proc_is_live:
+        return Collector(lambda: collect(read(host.tree)))
+    sockets = Sockets()
+
+    def from_kernel() -> list[Family]:
+        try:
+            return collect(Raw(*sockets.read()))
+        except (OSError, SourceError) as error:
+            logger.debug("sock_diag refused error=%s", error)
+            return collect(read(host.tree))
+
+    return Collector(from_kernel, sockets.close)

@@ -1,0 +1,227 @@
+"""What the guests of a large Proxmox cluster cost, beside prometheus-pve-exporter over the same lab.
+
+1,000 guests on 20 nodes. Both are scraped in turn with Prometheus' own header fields; what the API was asked
+is counted by the simulator, which runs in this process and answers both. Ours reads in the background every
+few seconds here instead of every 15, so that a short run sees enough readings. `BENCH_SCRAPES` sets the
+number of scrapes, `BENCH_GUESTS` and `BENCH_NODES` the cluster.
+"""
+
+import gzip
+import http.client
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.measuring import BenchError, print_head, print_line
+from bench.scrape import PROMETHEUS_FIELDS, cpu_seconds, rss_bytes
+from lab.processes import free_port
+from lab.proxmox.accounts import Entry, Token, User
+from lab.proxmox.datacenter import Datacenter
+from lab.proxmox.server import application_for, new_datacenter
+from lab.serving import serve_in_thread
+from lab.tls import Authority
+
+GUESTS, NODES = 1_000, 20
+SCRAPES = 40
+INTERVAL_SECONDS = 5
+PAUSE_SECONDS = 1.1
+WARM_UP_SCRAPES = 2
+START_SECONDS = 20.0
+MOST_REQUESTS = 3
+P99_SECONDS = 0.05
+MOST_RSS_BYTES = 45 << 20
+TOKEN_ID, TOKEN_SECRET = "steward@pve!look", "3f6c3f2e-0000-4000-8000-000000000002"
+
+
+@dataclass
+class Seen:
+    """What was seen of one program."""
+
+    seconds: list[float] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    rss_bytes: int = 0
+    series: int = 0
+
+
+def run() -> None:
+    """Measure and print. Raises BenchError, and LabError where a program does not start."""
+    guests, nodes = (
+        int(os.environ.get(name, most)) for name, most in (("BENCH_GUESTS", GUESTS), ("BENCH_NODES", NODES))
+    )
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        center = _center(guests, nodes)
+        authority = Authority.create(folder)
+        url = stack.enter_context(
+            serve_in_thread(application_for(center, delays=False), tls=authority.server_context())
+        )
+        ours = _ours(folder, url, authority.ca_file, center)
+        print_head(f"{guests} guests on {nodes} nodes, Proxmox read every {INTERVAL_SECONDS} s")
+        print_line("scrape, p99", _p99(ours), P99_SECONDS, "s")
+        print_line("requests per interval, most", max(ours.requests), MOST_REQUESTS, "")
+        print_line(
+            "RSS with system, GPU and pve", ours.rss_bytes / (1 << 20), MOST_RSS_BYTES / (1 << 20), "MiB"
+        )
+        peer = _peer()
+        if peer is None:
+            raise BenchError("no prometheus-pve-exporter to compare with (make pve-exporter)")
+        theirs = _theirs(folder, peer, url, authority.ca_file, center)
+        _print_beside(ours, theirs)
+
+
+def _center(guests: int, nodes: int) -> Datacenter:
+    rows = [
+        {
+            "vmid": 100 + n,
+            "type": "lxc" if n % 5 == 0 else "qemu",
+            "node": f"pve{n % nodes + 1}",
+            "config": f"name: guest-{n:04d}\nmemory: 2048\nonboot: 1\ntags: prod;owner-{n % 9}\n",
+            "running": "running",
+        }
+        for n in range(guests)
+    ]
+    center = new_datacenter(
+        {
+            "nodes": [{"node": f"pve{n}", "id": n, "online": 1} for n in range(1, nodes + 1)],
+            "guests": rows,
+            "storages": ["local"],
+            "live_statistics": True,
+            "cluster_name": "bench",
+        }
+    )
+    user, _, token = TOKEN_ID.partition("!")
+    center.accounts.users[user] = User(tokens={token: Token(privsep=0)})
+    center.accounts.acl[Entry("/", "user", user, "PVEAuditor")] = 1
+    center.token_values[TOKEN_ID] = TOKEN_SECRET
+    center.accounts.settle()
+    return center
+
+
+def _ours(folder: Path, url: str, ca_file: Path, center: Datacenter) -> Seen:
+    token = folder / "token"
+    token.touch(0o600)
+    token.write_text(f"{TOKEN_ID}={TOKEN_SECRET}\n")
+    port = free_port()
+    argv = [str(Path(sys.executable).with_name("steward-agent")), "export", "--listen", f"127.0.0.1:{port}"]
+    flags = {"url": url, "ca-file": ca_file, "token-file": token, "interval": f"{INTERVAL_SECONDS}s"}
+    argv += ["--collector.pve", *(f"--collector.pve.{name}={value}" for name, value in flags.items())]
+    return _measure(argv, (port, "/metrics"), center, os.environ, INTERVAL_SECONDS)
+
+
+def _theirs(folder: Path, program: Path, url: str, ca_file: Path, center: Datacenter) -> Seen:
+    user, _, token = TOKEN_ID.partition("!")
+    settings = folder / "pve.yml"
+    settings.touch(0o600)
+    settings.write_text(
+        f"default: {{user: {user}, token_name: {token}, token_value: {TOKEN_SECRET}, verify_ssl: true}}\n"
+    )
+    port = free_port()
+    argv = [str(program), f"--config.file={settings}", f"--web.listen-address=127.0.0.1:{port}"]
+    path = f"/pve?target={url.removeprefix('https://')}&cluster=1&node=1"
+    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(ca_file)}
+    return _measure(argv, (port, path), center, environment, PAUSE_SECONDS)
+
+
+def _peer() -> Path | None:
+    named = os.environ.get("STEWARD_PVE_EXPORTER") or shutil.which("pve_exporter")
+    beside = Path(__file__).parents[1] / ".peers" / "pve-exporter" / "bin" / "pve_exporter"
+    return Path(named) if named else beside if beside.exists() else None
+
+
+def _measure(
+    argv: Sequence[str],
+    address: tuple[int, str],
+    center: Datacenter,
+    environment: Mapping[str, str],
+    every: float,
+) -> Seen:
+    """Scrape a program at `address` (port, path); requests are counted over stretches of `every` seconds."""
+    seen = Seen()
+    port, path = address
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    try:
+        _wait_for(process, connection)
+        for _ in range(WARM_UP_SCRAPES):
+            seen.series = _scrape(connection, path)
+            time.sleep(every)
+        pids = [process.pid, *_children(process.pid)]
+        began = sum(map(cpu_seconds, pids))
+        asked, since = center.requests.total(), time.monotonic()
+        scrapes = int(os.environ.get("BENCH_SCRAPES", SCRAPES))
+        for _ in range(scrapes):
+            begun = time.perf_counter()
+            _scrape(connection, path)
+            seen.seconds.append(time.perf_counter() - begun)
+            time.sleep(max(0.0, PAUSE_SECONDS - (time.perf_counter() - begun)))
+            if time.monotonic() - since >= every:
+                seen.requests.append(center.requests.total() - asked)
+                asked, since = center.requests.total(), time.monotonic()
+        seen.cpu_seconds = (sum(map(cpu_seconds, pids)) - began) / scrapes
+        seen.rss_bytes = sum(map(rss_bytes, pids))
+    finally:
+        connection.close()
+        process.terminate()
+        process.wait(START_SECONDS)
+    return seen
+
+
+def _wait_for(process: subprocess.Popen[bytes], connection: http.client.HTTPConnection) -> None:
+    ends = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            connection.connect()
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > ends:
+                raise BenchError(f"{process.args!r} does not start") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _scrape(connection: http.client.HTTPConnection, path: str) -> int:
+    connection.request("GET", path, headers=PROMETHEUS_FIELDS)
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != http.client.OK:
+        raise BenchError(f"{path}: status {answer.status}")
+    text = gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body
+    return sum(1 for line in text.splitlines() if line.startswith((b"pve_", b"steward_pve_")))
+
+
+def _p99(seen: Seen) -> float:
+    return sorted(seen.seconds)[min(len(seen.seconds) - 1, len(seen.seconds) * 99 // 100)]
+
+
+def _print_beside(ours: Seen, theirs: Seen) -> None:
+    head = ("series", "p50 ms", "p99 ms", "requests", "CPU ms/scrape", "RSS MiB")
+    print(f"\n{'':<34}" + "".join(f"{title:>14}" for title in head))
+    for name, seen in (("steward-agent export, all it has", ours), ("prometheus-pve-exporter", theirs)):
+        cells = (
+            f"{seen.series}",
+            f"{statistics.median(seen.seconds) * 1e3:.1f}",
+            f"{_p99(seen) * 1e3:.1f}",
+            f"{max(seen.requests)}",
+            f"{seen.cpu_seconds * 1e3:.1f}",
+            f"{seen.rss_bytes / (1 << 20):.1f}",
+        )
+        print(f"{name:<34}" + "".join(f"{cell:>14}" for cell in cells))
+    requests = max(ours.requests) / max(theirs.requests)
+    print(
+        f"ratio: p99 {_p99(ours) / _p99(theirs):.3f}, requests {requests:.3f}, "
+        f"CPU {ours.cpu_seconds / theirs.cpu_seconds:.3f}, RSS {ours.rss_bytes / theirs.rss_bytes:.2f}"
+    )
+    print("requests: of ours the most in an interval, of theirs in a scrape")

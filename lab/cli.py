@@ -48,7 +48,7 @@ IsPlain = Annotated[bool, typer.Option("--plain", help="HTTP without TLS.")]
 
 @app.callback()
 def _lab() -> None:
-    """Simulated Proxmox VE and Keycloak (or a real Keycloak), seeded, with faults on demand."""
+    """Simulated Proxmox VE, Keycloak (or a real one) and NVIDIA GPUs, seeded, with faults on demand."""
 
 
 @app.command()
@@ -123,6 +123,26 @@ async def _serve(application: web.Application, listen: str, *, plain: bool) -> N
             await until_stopped()
         finally:
             await runner.cleanup()
+
+
+@app.command()
+def nvidia(
+    script: Annotated[
+        Path | None, typer.Option(help="JSON: the GPUs and how each fares (lab/nvidia/script.py).")
+    ] = None,
+    directory: Folder = _FOLDER,
+) -> None:
+    """Scripted NVIDIA GPUs: builds a libnvidia-ml and prints the environment in which programs see them.
+
+    Again with another script it changes what they see, while they run.
+    """
+    from lab.nvidia import Stub, environment
+    from lab.nvidia.script import example, parse
+
+    folder = directory.absolute() / "nvidia"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Stub(folder).play(example() if script is None else parse(script.read_bytes()))
+    typer.echo(" ".join(f"{name}={value}" for name, value in environment(folder).items()))
 
 
 @app.command()

@@ -73,34 +73,18 @@ class Ledger:
         self._read_at[uuid] = steady
         if gpu.up and is_used(gpu):
             self._last_used[uuid] = round(now, 3)
-        last_used = self._last_used.get(uuid)
-        if not gpu.up or not gpu.processes.listed:
-            return Account(last_used=last_used)
-        found = [(owners.get(one.pid, NOBODY), one) for one in gpu.processes.found]
-        users = {(UNKNOWN, ""): _Sum(), **_sums(found, lambda owner: (owner.user, ""))}
-        unknown = users[UNKNOWN, ""]
-        used = gpu.values.get(Field.MEMORY_USED)
-        if used is not None:
-            unknown.memory = max(
-                int(used) - sum(one.memory for key, one in users.items() if key[0] != UNKNOWN), 0
-            )
-        sampled = bool(gpu.processes.sampled)
-        kinds = {
-            "users": users,
-            "containers": _sums(found, lambda owner: (owner.container, owner.runtime)),
-            "guests": _sums(found, lambda owner: (owner.guest, "")),
-        }
         shares = {
             kind: self._shares(uuid, kind, sums, sampled=sampled, step=step, steady=steady)
-            for kind, sums in kinds.items()
+            for kind, (sums, sampled) in _kinds(gpu, owners).items()
         }
-        return Account(**shares, last_used=last_used)
+        return Account(**shares, last_used=self._last_used.get(uuid))
 
     def _shares(
         self, uuid: str, kind: str, sums: dict[Key, _Sum], *, sampled: bool, step: float, steady: float
     ) -> dict[Key, Share]:
         totals = self._totals.setdefault(uuid, {}).setdefault(kind, {})
-        for key, one in _capped(sums, totals).items():
+        capped = _capped(sums, totals)
+        for key, one in capped.items():
             total = totals.setdefault(key, _Total())
             total.seen_at = steady
             if one.processes:
@@ -109,17 +93,12 @@ class Ledger:
         if kind != "users":  # containers come and go without end, users do not
             for key in [key for key, one in totals.items() if steady - one.seen_at > _KEEP_SECONDS]:
                 del totals[key]
-        capped = _capped(sums, totals)
-        return {
-            key: Share(
-                capped[key].processes if key in capped else 0,
-                capped[key].memory if key in capped else 0,
-                (capped[key].sm if key in capped else 0) if sampled else None,
-                round(total.seconds, 3),
-                round(total.busy_seconds, 3) if sampled else None,
-            )
-            for key, total in totals.items()
-        }
+        return {key: _share(capped.get(key, _Sum()), total, sampled=sampled) for key, total in totals.items()}
+
+
+def _share(one: _Sum, total: _Total, *, sampled: bool) -> Share:
+    busy = round(total.busy_seconds, 3) if sampled else None
+    return Share(one.processes, one.memory, one.sm if sampled else None, round(total.seconds, 3), busy)
 
 
 def is_used(gpu: GpuReading) -> bool:
@@ -139,9 +118,37 @@ def is_used(gpu: GpuReading) -> bool:
     ]
     shares += [part.values[Field.GPM_GRAPHICS] for part in gpu.mig if Field.GPM_GRAPHICS in part.values]
     shares += [one.sm for one in gpu.processes.found if one.sm is not None]
+    shares += [one.sm for one in gpu.guests if one.sm is not None]
     if Field.GPU_UTILIZATION not in values and not any(Field.GPM_GRAPHICS in part.values for part in gpu.mig):
         return any(shares) or bool(gpu.processes.found)
     return any(shares)
+
+
+def _kinds(gpu: GpuReading, owners: Mapping[int, Owner]) -> dict[str, tuple[dict[Key, _Sum], bool]]:
+    """Sums by owner and whether SM use is known, for each kind of which the driver tells."""
+    if not gpu.up:
+        return {}
+    kinds: dict[str, tuple[dict[Key, _Sum], bool]] = {}
+    sampled = bool(gpu.processes.sampled)
+    guests: dict[Key, _Sum] = {}
+    if gpu.processes.listed:
+        found = [(owners.get(one.pid, NOBODY), one) for one in gpu.processes.found]
+        users = {(UNKNOWN, ""): _Sum(), **_sums(found, lambda owner: (owner.user, ""))}
+        if (used := gpu.values.get(Field.MEMORY_USED)) is not None:
+            known = sum(one.memory for key, one in users.items() if key[0] != UNKNOWN)
+            users[UNKNOWN, ""].memory = max(int(used) - known, 0)
+        kinds["users"] = (users, sampled)
+        kinds["containers"] = (_sums(found, lambda owner: (owner.container, owner.runtime)), sampled)
+        guests = _sums(found, lambda owner: (owner.guest, ""))
+    for one in gpu.guests:
+        guest = guests.setdefault((one.guest, ""), _Sum())
+        guest.processes += 1
+        guest.memory += one.memory
+        guest.sm += one.sm or 0
+    if gpu.processes.listed or gpu.guests:
+        told = all(one.sm is not None for one in gpu.guests) if gpu.guests else sampled
+        kinds["guests"] = (guests, told)
+    return kinds
 
 
 def _sums(found: Iterable[tuple[Owner, ProcessReading]], key: Callable[[Owner], Key]) -> dict[Key, _Sum]:

@@ -21,6 +21,7 @@ from exporters.gpu.processes import ProcessTable
 from exporters.gpu.readings import (
     Field,
     GpuReading,
+    GuestReading,
     Identity,
     LinkReading,
     MigReading,
@@ -30,6 +31,7 @@ from exporters.gpu.readings import (
     Values,
     XidCount,
 )
+from exporters.gpu.vgpu import Vgpus
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Reader:
         self._gpm = Gpm(nvml)
         self._links = Links(nvml)
         self._table = ProcessTable(nvml)
+        self._vgpus = Vgpus(nvml)
         self._is_open = False
         self._is_watching = False
         self._known: dict[str, Identity] = {}
@@ -134,6 +137,7 @@ class Reader:
         self._readings_since_init = 1
         self._asked.clear()
         self._links.forget()
+        self._vgpus.forget()
         self._versions = (
             self._text("", nvml.nvmlSystemGetDriverVersion),
             _cuda(self._number("", nvml.nvmlSystemGetCudaDriverVersion_v2)),
@@ -208,6 +212,7 @@ class Reader:
             mig=tuple(part for part, _ in parts),
             links=self._nvlinks(uuid, handle),
             processes=self._processes(uuid, handle, [part for _, part in parts]),
+            guests=self._guests(uuid, handle),
         )
 
     def _activity(self, uuid: str, handle: Any) -> Values:
@@ -226,6 +231,13 @@ class Reader:
             return self._links.read(uuid, handle)
         except self._nvml.NVMLError as error:
             self._complain(uuid, "nvmlDeviceGetNvLinkState", error)
+            return ()
+
+    def _guests(self, uuid: str, handle: Any) -> tuple[GuestReading, ...]:
+        try:
+            return self._vgpus.read(uuid, handle)
+        except self._nvml.NVMLError as error:
+            self._complain(uuid, "nvmlDeviceGetActiveVgpus", error)
             return ()
 
     def _processes(self, uuid: str, handle: Any, parts: list[Any]) -> Processes:

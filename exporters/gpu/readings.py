@@ -169,6 +169,15 @@ class Processes:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestReading:
+    """A guest with a vGPU of this GPU: memory in bytes, SM use in percent, None where it is not told."""
+
+    guest: str
+    memory: int
+    sm: Number | None
+
+
+@dataclass(frozen=True, slots=True)
 class GpuReading:
     """One GPU: `up` is false where the driver does not reach it."""
 
@@ -178,6 +187,7 @@ class GpuReading:
     mig: tuple[MigReading, ...] = ()
     links: tuple[LinkReading, ...] = ()
     processes: Processes = Processes()
+    guests: tuple[GuestReading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

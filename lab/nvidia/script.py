@@ -122,6 +122,15 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Vgpu:
+    """A vGPU of a guest: the UUID of the virtual machine, memory in bytes, SM use in percent."""
+
+    vm: str
+    bytes: int
+    sm: int = 0
+
+
+@dataclass(frozen=True)
 class Process:
     """A process that holds memory of a GPU; `bytes` -1 is memory that the driver does not tell.
 
@@ -152,6 +161,7 @@ class Gpu:
     mig: tuple[MigInstance, ...] = ()
     links: tuple[Link, ...] = ()
     processes: tuple[Process, ...] = ()
+    vgpus: tuple[Vgpu, ...] = ()
     xids: tuple[int, ...] = ()
 
 
@@ -164,6 +174,41 @@ class Script:
     cuda_version: int = 13000
     library: str = "present"
     errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def example() -> Script:
+    """Two GPUs at work, by processes that everybody has."""
+    gib = 1 << 30
+    values = {
+        "sm_clock_mhz": 2520,
+        "memory_clock_mhz": 9001,
+        "temperature_celsius": 61,
+        "power_mw": 214_500,
+        "power_limit_enforced_mw": 350_000,
+        "energy_mj": 987_654_321,
+        "gpu_utilization": 83,
+        "memory_utilization": 34,
+        "memory_total": 48 * gib,
+        "memory_reserved": gib // 2,
+        "memory_used": 20 * gib,
+        "fan_percent": 30,
+    }
+    idle = {**values, "gpu_utilization": 0, "memory_utilization": 0, "power_mw": 21_000, "memory_used": 0}
+    return Script(
+        gpus=(
+            Gpu(
+                "GPU-00000000-0000-0000-0000-00000000000a",
+                "NVIDIA L40S",
+                "00000000:4E:00.0",
+                0,
+                values=values,
+                processes=(Process(1, 18 * gib, sm=70),),
+            ),
+            Gpu(
+                "GPU-00000000-0000-0000-0000-00000000000b", "NVIDIA L40S", "00000000:4F:00.0", 1, values=idle
+            ),
+        )
+    )
 
 
 def parse(text: bytes) -> Script:
@@ -201,9 +246,15 @@ def _gpu(raw: object) -> Gpu:
     _check_errors(gpu.get("errors", {}))
     if not _WORD.fullmatch(gpu["uuid"]) or not all(_LINE.fullmatch(gpu[name]) for name in ("name", "bus_id")):
         raise ScriptError("gpu: uuid, name and bus_id are short and in ASCII")
+    words = [part.get("uuid", "") for part in gpu.get("mig", ())]
+    words += [part.get("profile", "") for part in gpu.get("mig", ())]
+    words += [one.get("vm", "") for one in gpu.get("vgpus", ())]
+    if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
+        raise ScriptError("mig, vgpu: uuid, profile and vm are words in ASCII")
     gpu["mig"] = tuple(MigInstance(**_checked(part, MigInstance, "mig")) for part in gpu.get("mig", ()))
     gpu["links"] = tuple(_link(_checked(link, Link, "link")) for link in gpu.get("links", ()))
     gpu["processes"] = tuple(_process(_checked(one, Process, "process")) for one in gpu.get("processes", ()))
+    gpu["vgpus"] = tuple(Vgpu(**_checked(one, Vgpu, "vgpu")) for one in gpu.get("vgpus", ()))
     gpu["xids"] = tuple(gpu.get("xids", ()))
     return Gpu(**gpu)
 
@@ -234,7 +285,7 @@ def _checked(raw: object, shape: type, what: str) -> dict[str, Any]:
     known = {part.name for part in fields(shape)}
     if unknown := raw.keys() - known:
         raise ScriptError(f"{what}: unknown {', '.join(sorted(unknown))}")
-    wanted = {"uuid", "name", "bus_id", "minor", "instance", "profile", "total", "pid", "bytes"}
+    wanted = {"uuid", "name", "bus_id", "minor", "instance", "profile", "total", "pid", "bytes", "vm"}
     if shape is Process:
         wanted -= {"instance"}
     if missing := (known & wanted) - raw.keys():
@@ -243,7 +294,7 @@ def _checked(raw: object, shape: type, what: str) -> dict[str, Any]:
 
 
 def lines(script: Script, events: Sequence[tuple[str, int]] = ()) -> Iterator[str]:
-    """The script as lab/nvidia/nvml_stub.c reads it, and the XID errors of all GPUs in order."""
+    """The script as lab/nvidia/nvml_state.c reads it, and the XID errors of all GPUs in order."""
     yield f"library {script.library}"
     yield f"driver {script.driver_version}"
     yield f"cuda {script.cuda_version}"
@@ -275,6 +326,7 @@ def _gpu_lines(gpu: Gpu) -> Iterator[str]:
         listed = sum(LISTS[name] for name in set(one.lists))
         share = -1 if one.sm is None else one.sm
         yield f"process {one.pid} {one.bytes % (1 << 64)} {share} {listed} {one.instance}"
+    yield from (f"vgpu {one.vm} {one.bytes} {one.sm}" for one in gpu.vgpus)
 
 
 def _code(name: str) -> int:

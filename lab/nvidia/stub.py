@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LIBRARY = "libnvidia-ml.so.1"
 STATE = "nvml.state"
 VARIABLE = "STEWARD_LAB_NVML"
-_SOURCE = Path(__file__).with_name("nvml_stub.c")
+_SOURCES = tuple(Path(__file__).with_name(f"nvml_{part}.c") for part in ("state", "device", "parts"))
 _COMPILE_SECONDS = 60
 
 
@@ -45,7 +45,7 @@ def build(folder: Path) -> Path:
         raise CompilerError("no C compiler here (Debian: gcc)")
     target = folder / LIBRARY
     options = ("-std=c11", "-O1", "-Wall", "-Wextra", "-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}")
-    argv = [str(program), *options, "-o", str(target), str(_SOURCE), "-lpthread"]
+    argv = [str(program), *options, "-o", str(target), *map(str, _SOURCES), "-lpthread"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)  # noqa: S603
     if done.returncode != 0:
         raise CompilerError(f"{program.name} could not build the library: {done.stderr.strip()}")

@@ -398,3 +398,28 @@ class TestThroughTheDriver:
         assert {labels["UUID"] for labels in labels_of(seen, "DCGM_FI_DEV_POWER_USAGE")} == (
             {f"GPU-{number}" for number in range(8)} - {"GPU-3", "GPU-5"}
         )
+
+    def test_guests_with_a_vgpu_are_known_by_their_number(self, here):
+        here.start(10, uid=0)
+        vgpus = [
+            {"vm": "00000000-0000-0000-0000-000000000100", "bytes": 8 * GIB, "sm": 30},
+            {"vm": "7f3c1b2a-0000-4000-8000-000000000001", "bytes": 4 * GIB, "sm": 5},
+        ]
+        values = {**VALUES, "memory_used": 12 * GIB}
+        lab = machine(gpu(0), gpu(1, values=values, vgpus=vgpus, processes=[{"pid": 10, "bytes": -1}]))
+        with watched(here.tree) as gpus:
+            gpus.read()
+            seen = gpus.read()
+            held = by(seen, "steward_gpu_guest_memory_bytes", "uuid", "guest")
+            assert held == {
+                ("GPU-1", "qemu/100"): 8 * GIB,
+                ("GPU-1", "vm/7f3c1b2a-0000-4000-8000-000000000001"): 4 * GIB,
+            }
+            assert by(seen, "steward_gpu_guest_sm_ratio", "guest")["qemu/100"] == 0.3
+            assert by(seen, "steward_gpu_guest_seconds_total", "guest")["qemu/100"] == 10
+            assert by(seen, "steward_gpu_guest_busy_seconds_total", "guest")["qemu/100"] == 3
+            assert lab.calls("nvmlDeviceGetActiveVgpus") == 5  # who has none is not asked again
+            lab.change("GPU-1", errors={"nvmlDeviceGetVgpuUtilization": "UNKNOWN"})
+            seen = gpus.read()
+        assert "steward_gpu_guest_sm_ratio" not in seen.names()
+        assert by(seen, "steward_gpu_guest_memory_bytes", "guest")["qemu/100"] == 8 * GIB

@@ -173,21 +173,29 @@ class Lane(Generic[T]):
         Each job may take its own deadline, but once time runs short (several are stuck at once, as all mounts
         of a dead server are) only its share of what is left of `budget_seconds`.
         """
+        return self.start(jobs, budget_seconds)()
+
+    def start(self, jobs: Sequence[Job[T]], budget_seconds: float) -> Callable[[], dict[str, Outcome[T]]]:
+        """Begin what `run` does; the call that is returned waits. So several lanes work side by side."""
         finished = threading.Event()
         batch, outcomes = self._begin(jobs, finished.set)
         ends = monotonic() + budget_seconds
-        while batch is not None and not finished.is_set():
-            job = batch.current()
-            if job is None:
-                finished.wait()
-                break
-            share = (ends - monotonic()) / max(1, len(batch.jobs) - len(batch.outcomes))
-            deadline = max(_SHORTEST_WAIT_SECONDS, min(job.deadline_seconds, share))
-            if batch.seconds_left(deadline) <= 0:
-                self.give_up(batch, job)
-            else:
-                finished.wait(min(batch.seconds_left(deadline), batch.shortest_deadline_seconds))
-        return outcomes
+
+        def wait() -> dict[str, Outcome[T]]:
+            while batch is not None and not finished.is_set():
+                job = batch.current()
+                if job is None:
+                    finished.wait()
+                    break
+                share = (ends - monotonic()) / max(1, len(batch.jobs) - len(batch.outcomes))
+                deadline = max(_SHORTEST_WAIT_SECONDS, min(job.deadline_seconds, share))
+                if batch.seconds_left(deadline) <= 0:
+                    self.give_up(batch, job)
+                else:
+                    finished.wait(min(batch.seconds_left(deadline), batch.shortest_deadline_seconds))
+            return outcomes
+
+        return wait
 
     async def run_async(
         self, jobs: Sequence[Job[T]], budget_seconds: float = NO_BUDGET_SECONDS

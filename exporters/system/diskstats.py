@@ -11,7 +11,7 @@ from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Number, label
 from exporters.settings import expression
-from exporters.system.filters import accepts
+from exporters.system.filters import accepts, chosen
 from exporters.system.tree import Tree, read_file
 
 INCLUDE = expression("collector.diskstats.device-include", "", "Devices to report; not with device-exclude.")
@@ -218,6 +218,4 @@ def _ata(raw: list[Disk], name: str, metric: Metric) -> Family:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    include = host.settings[INCLUDE]
-    accept = accepts(include=include, exclude="" if include else host.settings[EXCLUDE])
-    return Collector(Disks(host.tree, accept).collect)
+    return Collector(Disks(host.tree, chosen(host.settings, INCLUDE, EXCLUDE)).collect)

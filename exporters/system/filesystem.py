@@ -10,13 +10,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from errno import ESTALE
+from itertools import compress
+from typing import NamedTuple
 
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError, StuckError
 from exporters.lane import Job, Lane, Outcome
-from exporters.samples import Family, Kind, Metric, Number, Row, Rows, label
-from exporters.settings import expression
-from exporters.system.filters import accepts
+from exporters.samples import Family, Kind, Metric, Row, Rows, label
+from exporters.settings import duration, expression, whole
+from exporters.system.filters import accepts, chosen
 from exporters.system.tree import Tree
 
 MOUNTS_EXCLUDE = expression(
@@ -30,9 +32,24 @@ TYPES_EXCLUDE = expression(
     "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
     "Types of file systems not to report.",
 )
-SETTINGS = (MOUNTS_EXCLUDE, TYPES_EXCLUDE)
-DEADLINE_SECONDS = 0.5
+MOUNTS_INCLUDE = expression(
+    "collector.filesystem.mount-points-include", "", "Mount points to report; not with mount-points-exclude."
+)
+TYPES_INCLUDE = expression(
+    "collector.filesystem.fs-types-include", "", "Types to report; not with fs-types-exclude."
+)
+TIMEOUT = duration(
+    "collector.filesystem.mount-timeout",
+    0.5,
+    "How long one mount may take before it counts as hung; never longer than the scrape has time.",
+)
+WORKERS = whole(
+    "collector.filesystem.stat-workers", 4, "How many mounts are asked at a time.", least=1, most=64
+)
+SETTINGS = (MOUNTS_EXCLUDE, MOUNTS_INCLUDE, TYPES_EXCLUDE, TYPES_INCLUDE, TIMEOUT, WORKERS)
 BUDGET_SECONDS = 1.5
+_MOUNTS_PER_WORKER = 16
+"""Few mounts are asked in turn by one thread: to wake others would cost more than it gains."""
 
 _LABELS = ("device", "device_error", "fstype", "mountpoint")
 
@@ -46,6 +63,7 @@ _FREE = _gauge("free_bytes", "Filesystem free space in bytes.")
 _AVAIL = _gauge("avail_bytes", "Filesystem space available to non-root users in bytes.")
 _FILES = _gauge("files", "Filesystem total file nodes.")
 _FILES_FREE = _gauge("files_free", "Filesystem total free file nodes.")
+_SIZES = (_SIZE, _FREE, _AVAIL, _FILES, _FILES_FREE)
 _PURGEABLE = _gauge(
     "purgeable_bytes", "Filesystem space available including purgeable space (MacOS specific)."
 )
@@ -55,6 +73,7 @@ _MOUNT = _gauge("mount_info", "Filesystem mount information.", ("device", "major
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _LEAST_FIELDS = 10
+_AUTOFS = "autofs"
 _STUCK_TEXT = "mountpoint timeout"
 _ESTALE_TEXT = "stale NFS file handle"  # the words of Go's syscall package, which differ from the C library's
 
@@ -72,8 +91,7 @@ class Mount:
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(NamedTuple):
     """What statfs(2) answered: bytes and file nodes."""
 
     size: int
@@ -84,14 +102,27 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """Each accepted mount with its sizes, or with the words of the error."""
+class Mounted:
+    """The accepted mounts, with the rows of those that answer, which are the same from scrape to scrape."""
 
-    mounts: tuple[tuple[Mount, Sizes | str], ...]
+    mounts: tuple[Mount, ...]
+    rows: Rows
+    info: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The mounts, and beside each its sizes or the words of the error."""
+
+    mounted: Mounted
+    answers: Sequence[Sizes | str]
 
 
 class Mounts:
-    """Asks each mount that the filters accept. `statfs` is a parameter so that a test can let it hang."""
+    """Asks each mount that the filters accept; never an autofs one, which would mount what it stands for.
+
+    `statfs` is a parameter so that a test can let it hang.
+    """
 
     def __init__(
         self,
@@ -100,15 +131,19 @@ class Mounts:
         accept_mount: Callable[[str], bool] | None = None,
         accept_type: Callable[[str], bool] | None = None,
         statfs: Callable[[bytes], os.statvfs_result] = os.statvfs,
+        timeout_seconds: float = TIMEOUT.default,
+        workers: int = WORKERS.default,
     ) -> None:
         self._tree = tree
         self._accept_mount = accepts(exclude=MOUNTS_EXCLUDE.default) if accept_mount is None else accept_mount
         self._accept_type = accepts(exclude=TYPES_EXCLUDE.default) if accept_type is None else accept_type
         self._statfs = statfs
-        self._lane = Lane[Sizes]("exporters-statfs")
+        self._timeout_seconds = min(timeout_seconds, BUDGET_SECONDS)
+        first = Lane[Sizes]("exporters-statfs")
+        self._lanes = (first, *(Lane[Sizes]("exporters-statfs", beside=first) for _ in range(workers - 1)))
         self._text = b""
-        self._mounts: tuple[Mount, ...] = ()
-        self._jobs: tuple[Job[Sizes], ...] = ()
+        self._mounted = _mounted(())
+        self._shares: tuple[Sequence[Job[Sizes]], ...] = ()
 
     def collect(self) -> list[Family]:
         """Read and collect."""
@@ -118,18 +153,21 @@ class Mounts:
         """Read the list of mounts and ask each of them."""
         text = self._mountinfo()
         if text != self._text:
-            mounts = tuple(self._accepted(parse(text, self._tree.rootfs)))
-            points = {mount.point: mount for mount in mounts}
-            self._jobs = tuple(
-                Job(point, self._asker(mount), DEADLINE_SECONDS) for point, mount in points.items()
-            )
-            self._mounts, self._text = mounts, text
-        outcomes = self._lane.run(self._jobs, BUDGET_SECONDS)
-        return Raw(tuple((mount, _answer(outcomes[mount.point])) for mount in self._mounts))
+            self._mounted = _mounted(tuple(self._accepted(parse(text, self._tree.rootfs))))
+            self._shares = self._shared(self._mounted.mounts)
+            self._text = text
+        waiting = [
+            lane.start(jobs, BUDGET_SECONDS) for lane, jobs in zip(self._lanes, self._shares, strict=False)
+        ]
+        outcomes: dict[str, Outcome[Sizes]] = {}
+        for wait in waiting:
+            outcomes |= wait()
+        return Raw(self._mounted, [_answer(outcomes[mount.point]) for mount in self._mounted.mounts])
 
     def close(self) -> None:
-        """Let the thread end."""
-        self._lane.close()
+        """Let the threads end."""
+        for lane in self._lanes:
+            lane.close()
 
     def _mountinfo(self) -> bytes:
         try:
@@ -141,9 +179,16 @@ class Mounts:
         """Each series once: the same device may be mounted twice at one point."""
         once: dict[tuple[str, str, str], Mount] = {}
         for mount in mounts:
-            if self._accept_mount(mount.point) and self._accept_type(mount.kind):
+            if mount.kind != _AUTOFS and self._accept_mount(mount.point) and self._accept_type(mount.kind):
                 once.setdefault((mount.device, mount.point, mount.kind), mount)
         return list(once.values())
+
+    def _shared(self, mounts: Sequence[Mount]) -> tuple[Sequence[Job[Sizes]], ...]:
+        """A job for each mount point, dealt out to as many lanes as are worth it."""
+        points = {mount.point: mount for mount in mounts}
+        jobs = [Job(point, self._asker(mount), self._timeout_seconds) for point, mount in points.items()]
+        lanes = min(len(self._lanes), 1 + len(jobs) // _MOUNTS_PER_WORKER)
+        return tuple(jobs[first::lanes] for first in range(lanes))
 
     def _asker(self, mount: Mount) -> Callable[[], Sizes]:
         def ask() -> Sizes:
@@ -187,30 +232,37 @@ def _mount(line: bytes, rootfs: str) -> Mount:
     return Mount(label(fields[-2]), label(path), label(fields[-3]), major, minor, readonly, path)
 
 
+def _mounted(mounts: tuple[Mount, ...]) -> Mounted:
+    return Mounted(
+        mounts,
+        tuple(_row(mount) for mount in mounts),
+        tuple((mount.device, mount.major, mount.minor, mount.point) for mount in mounts),
+    )
+
+
 def collect(raw: Raw) -> list[Family]:
     """Sizes of the mounts that answered, an error for each that did not."""
-    rows = tuple(_row(mount, answer) for mount, answer in raw.mounts)
-    well = [(mount, answer) for mount, answer in raw.mounts if isinstance(answer, Sizes)]
-    well_rows = tuple(_row(mount, answer) for mount, answer in well)
-    info: Rows = tuple((mount.device, mount.major, mount.minor, mount.point) for mount, _ in well)
-
-    def sizes(metric: Metric, pick: Callable[[Sizes], Number]) -> Family:
-        return Family(metric, well_rows, [pick(answer) for _, answer in well])
-
+    mounted = raw.mounted
+    well = [answer for answer in raw.answers if isinstance(answer, Sizes)]
+    rows, well_rows, info = mounted.rows, mounted.rows, mounted.info
+    if len(well) < len(raw.answers):
+        rows = tuple(map(_row, mounted.mounts, raw.answers))
+        answered = [isinstance(answer, Sizes) for answer in raw.answers]
+        well_rows = tuple(compress(mounted.rows, answered))
+        info = tuple(compress(mounted.info, answered))
     return [
-        Family(_ERROR, rows, [int(isinstance(answer, str)) for _, answer in raw.mounts]),
-        Family(_READONLY, rows, [int(mount.readonly) for mount, _ in raw.mounts]),
-        sizes(_SIZE, lambda answer: answer.size),
-        sizes(_FREE, lambda answer: answer.free),
-        sizes(_AVAIL, lambda answer: answer.available),
-        sizes(_FILES, lambda answer: answer.files),
-        sizes(_FILES_FREE, lambda answer: answer.files_free),
-        sizes(_PURGEABLE, lambda _answer: 0),
+        Family(_ERROR, rows, [int(isinstance(answer, str)) for answer in raw.answers]),
+        Family(_READONLY, rows, [int(mount.readonly) for mount in mounted.mounts]),
+        *(
+            Family(metric, well_rows, column)
+            for metric, column in zip(_SIZES, zip(*well, strict=True), strict=bool(well))
+        ),
+        Family(_PURGEABLE, well_rows, (0,) * len(well)),
         Family(_MOUNT, info, (1,) * len(info)),
     ]
 
 
-def _row(mount: Mount, answer: Sizes | str) -> Row:
+def _row(mount: Mount, answer: Sizes | str = "") -> Row:
     return (mount.device, answer if isinstance(answer, str) else "", mount.kind, mount.point)
 
 
@@ -227,9 +279,12 @@ def _answer(outcome: Outcome[Sizes]) -> Sizes | str:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
+    given = host.settings
     mounts = Mounts(
         host.tree,
-        accept_mount=accepts(exclude=host.settings[MOUNTS_EXCLUDE]),
-        accept_type=accepts(exclude=host.settings[TYPES_EXCLUDE]),
+        accept_mount=chosen(given, MOUNTS_INCLUDE, MOUNTS_EXCLUDE),
+        accept_type=chosen(given, TYPES_INCLUDE, TYPES_EXCLUDE),
+        timeout_seconds=given[TIMEOUT],
+        workers=given[WORKERS],
     )
     return Collector(mounts.collect, mounts.close)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from exporters.errors import ExporterError
+from exporters.errors import ExporterError, SettingError
+from exporters.settings import Setting, Settings
 
 
 def accepts(*, exclude: str = "", include: str = "") -> Callable[[str], bool]:
@@ -26,3 +27,15 @@ def accepts(*, exclude: str = "", include: str = "") -> Callable[[str], bool]:
         return (pattern.search(name) is not None) == wanted
 
     return accept
+
+
+def chosen(given: Settings, include: Setting[str], exclude: Setting[str]) -> Callable[[str], bool]:
+    """A predicate of two flags; an include expression does away with what is excluded by default.
+
+    Raises:
+        SettingError: both flags were given.
+    """
+    wanted = given[include]
+    if wanted and exclude.name in given.names and given[exclude]:
+        raise SettingError(f"--{include.name} and --{exclude.name} cannot be combined")
+    return accepts(include=wanted) if wanted else accepts(exclude=given[exclude])

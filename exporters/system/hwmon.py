@@ -16,7 +16,7 @@ from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Number, Row, label
 from exporters.settings import expression
 from exporters.system.devices import Cell, Sensors, real, text
-from exporters.system.filters import accepts
+from exporters.system.filters import accepts, chosen
 from exporters.system.tree import Tree
 
 CHIP_INCLUDE = expression("collector.hwmon.chip-include", "", "Chips to report; not with chip-exclude.")
@@ -269,7 +269,7 @@ def build(host: Host) -> Collector:
     given = host.settings
     chips = Chips(
         host.tree,
-        accept_chip=accepts(include=given[CHIP_INCLUDE], exclude=given[CHIP_EXCLUDE]),
-        accept_sensor=accepts(include=given[SENSOR_INCLUDE], exclude=given[SENSOR_EXCLUDE]),
+        accept_chip=chosen(given, CHIP_INCLUDE, CHIP_EXCLUDE),
+        accept_sensor=chosen(given, SENSOR_INCLUDE, SENSOR_EXCLUDE),
     )
     return Collector(chips.collect)

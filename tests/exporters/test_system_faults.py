@@ -101,15 +101,17 @@ class TestHungMount:
             assert seen.of("node_filesystem_size_bytes", **alive) == 5
             assert seen.of("node_load1") == 0.21
             assert seen.of("steward_scrape_collector_success", collector="filesystem") == 1
-        assert threading.active_count() == before
+        # Slow once, the collector moves to the background, which has one thread for all.
+        assert threading.active_count() <= before + 1
         assert asked == [1]
         registry.close()
         mounts.close()
 
     def test_it_is_asked_again_when_it_came_back(self, folder, gate):
+        others = threading.enumerate()
         mounts = self.collector(folder, gate.wait)
         assert "mountpoint timeout" in Renderer().render(mounts.collect())
-        threads = [thread for thread in threading.enumerate() if thread.name == "exporters-statfs"]
+        threads = [thread for thread in threading.enumerate() if thread not in others]
         gate.set()
         threads[0].join()
         assert "mountpoint timeout" not in Renderer().render(mounts.collect())

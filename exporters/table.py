@@ -144,6 +144,7 @@ SYSTEM = (
 """Of the kernel, in the order of node_exporter's names; `process` is this very process."""
 
 OTHERS = (
+    Row("certificates", "system.certificates", "files and ports that are named", in_node_exporter=False),
     Row("units", "system.units", "/sys/fs/cgroup (version 2)", in_node_exporter=False),
     Row("users", "system.users", "/proc/PID of all processes", by_default=False, in_node_exporter=False),
     Row("gpu", "gpu.build", "NVML", in_node_exporter=False),

@@ -319,6 +319,9 @@ def _object(path: str, data: object) -> Json:
 def _text(row: Json, name: str) -> str:
     value = row.get(name)
     if isinstance(value, str):
+        if not value.isascii():
+            # JSON may escape half of a surrogate pair, which is no character.
+            value = value.encode("utf-8", "replace").decode()
         # Nodes, kinds and states stand in thousands of rows and in every reading: once in memory is enough.
         return intern(value)
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""

@@ -276,6 +276,15 @@ def test_nvlinks_have_their_errors_and_the_bandwidth_of_all_is_a_rate():
     assert ("1", "ecc_data") not in errors
 
 
+def test_without_counters_of_nvlink_gpm_tells_the_bandwidth():
+    values = {name: value for name, value in VALUES.items() if not name.endswith("_all")}
+    machine(gpu(0, values={**values, **GPM}))
+    with watched() as gpus:
+        gpus.read()
+        seen = gpus.read()
+    assert by(seen, "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", "gpu") == {"0": 314.573}  # 300 MiB/s
+
+
 def test_samples_of_gpm_are_freed():
     lab = machine(*full())
     before = lab.samples_alive()
@@ -370,6 +379,23 @@ def test_the_real_program_finds_the_library_by_its_path(tmp_path):
     )
     (found,) = json.loads(done.stdout)
     assert (found["uuid"], found["gpu_util"], found["mem_used"]) == ("GPU-0", 37, 4096 << 20)
+
+
+def test_without_the_library_the_binding_says_so_and_that_is_no_failure():
+    program = (
+        "import pynvml\n"
+        "from exporters.errors import NoDataError\n"
+        "from exporters.gpu.reader import Reader\n"
+        "try:\n"
+        "    Reader(pynvml).read()\n"
+        "except NoDataError:\n"
+        "    print('no data')\n"
+    )
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("this machine has an NVIDIA driver")
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(argv, env={"PYTHONPATH": "."}, capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"no data\n"
 
 
 def test_without_a_driver_the_binding_is_not_even_imported():

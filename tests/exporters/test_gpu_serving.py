@@ -12,7 +12,7 @@ import pytest
 
 from exporters.build import source
 from exporters.collector import Collector
-from exporters.errors import ExporterError
+from exporters.errors import ExporterError, SettingError
 from exporters.gpu.build import build
 from exporters.gpu.state import as_json, gpus
 from exporters.registry import Registry, Source
@@ -67,6 +67,11 @@ async def test_without_a_driver_the_scrape_is_whole_and_says_so():
     assert seen.of("steward_scrape_collector_no_data", collector="gpu") == 1
     assert seen.of("steward_scrape_collector_success", collector="gpu") == 1
     registry.close()
+
+
+def test_an_interval_of_nothing_is_refused():
+    with pytest.raises(SettingError, match=r"--collector\.gpu\.interval"):
+        build(host(Tree(), {"collector.gpu.interval": "0s"}))
 
 
 def test_the_table_builds_it():

@@ -10,7 +10,7 @@ from exporters.errors import SourceError
 from exporters.system import cpu, cpufreq, cpuinfo, stat
 from exporters.system.cpu import FIELDS, Ticks
 from exporters.system.lists import parse_list
-from exporters.system.procstat import ProcStat
+from exporters.system.shared import SharedReads
 from exporters.table import SYSTEM
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
@@ -196,16 +196,16 @@ class TestStat:
 
     def test_both_readers_share_a_reading_and_none_gets_it_twice(self, folder):
         now = [0.0]
-        shared = ProcStat(lambda: now[0])
+        shared = SharedReads(lambda: now[0])
         saved = at(folder)
         write(folder, {"proc/stat": "a"})
-        assert shared.read(saved, "cpu") == b"a"
+        assert shared.read(saved, "stat", "cpu") == b"a"
         write(folder, {"proc/stat": "b"})
-        assert shared.read(saved, "stat") == b"a"
-        assert shared.read(saved, "stat") == b"b"
+        assert shared.read(saved, "stat", "stat") == b"a"
+        assert shared.read(saved, "stat", "stat") == b"b"
         write(folder, {"proc/stat": "c"})
         now[0] += 1
-        assert shared.read(saved, "cpu") == b"c"
+        assert shared.read(saved, "stat", "cpu") == b"c"
 
 
 FREQUENCIES = {

@@ -7,7 +7,7 @@ from time import localtime, monotonic, sleep, strftime
 
 from agent.errors import AgentError, UsageError
 from agent.top.history import History
-from agent.top.reading import Reader, Reading
+from agent.top.reading import Reader, Reading, collectors
 from agent.top.screen import Look, draw, plain
 from agent.top.terminal import Terminal
 from agent.top.view import view
@@ -16,8 +16,13 @@ from exporters.errors import SettingError
 
 __all__ = ["FLAGS", "run"]
 
-FLAGS: dict[str, tuple[str, ...]] = {}
-"""What is on for a person at the host beside the defaults: who uses it."""
+FLAGS = {
+    "collector.users": ("true",),
+    "collector.users.interval": ("2s",),
+    "collector.units.interval": ("2s",),
+    "collector.gpu.interval": ("1s",),
+}
+"""What a person at the host wants beside the defaults: who uses it, and all of it soon."""
 
 
 _QUIT = frozenset({"q", "Q", "\x1b", "\x03", "\x04"})
@@ -32,7 +37,7 @@ def run(host: Host, *, interval_seconds: float, once: bool) -> int:
     Raises AgentError where there is no terminal to show it on, UsageError where a flag does not fit.
     """
     try:
-        reader = Reader(host)
+        reader = Reader(collectors(host))
     except SettingError as error:
         raise UsageError(str(error)) from error
     try:
@@ -50,8 +55,8 @@ def run(host: Host, *, interval_seconds: float, once: bool) -> int:
 
 def _loop(reader: Reader, host: Host, terminal: Terminal, look: Look) -> None:
     history = History()
-    before = after = reader.read(monotonic())
     while True:
+        before, after = reader.read(monotonic())
         seen = view(before, after)
         history.add(seen)
         due = monotonic() + look.interval_seconds
@@ -63,7 +68,6 @@ def _loop(reader: Reader, host: Host, terminal: Terminal, look: Look) -> None:
             if key in _QUIT:
                 return
             look = _look(look, key)
-        before, after = after, reader.read(monotonic())
 
 
 def _look(look: Look, key: str) -> Look:
@@ -73,9 +77,9 @@ def _look(look: Look, key: str) -> Look:
 
 
 def _print_once(reader: Reader, host: Host, interval_seconds: float) -> int:
-    before = reader.read(monotonic())
+    reader.read(monotonic())
     sleep(interval_seconds)
-    after = reader.read(monotonic())
+    before, after = reader.read(monotonic())
     look = Look(interval_seconds=interval_seconds)
     lines = draw(
         view(before, after), History(), look, head=_head(host, after), width=_ONCE_WIDTH, height=None

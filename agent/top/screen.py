@@ -234,7 +234,8 @@ def _title(text: str, columns: str) -> Line:
 def _use(use: Use) -> Line:
     tasks = "" if use.tasks is None else str(use.tasks)
     cpu = f"{use.cpus * 100:.1f} %"
-    return (Span(f"  {_name(use.name)}{cpu:>12}{_size(use.memory):>12}{tasks:>8}"),)
+    name = f"{use.name} {use.detail}" if use.detail else use.name
+    return (Span(f"  {_name(name)}{cpu:>12}{_size(use.memory):>12}{tasks:>8}"),)
 
 
 _NAME = 20

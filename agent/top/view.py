@@ -1,7 +1,7 @@
 """What a person at the host wants to know, out of two readings: shares, rates, who uses what."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.top.reading import Reading, rates
 from exporters.gpu.state import GpuState
@@ -50,7 +50,10 @@ class Interface:
 
 @dataclass(frozen=True)
 class Use:
-    """What a user, unit or guest takes: CPUs (1 is one whole CPU), bytes of memory, tasks where counted."""
+    """What a user, unit or guest takes: CPUs (1 is one whole CPU), bytes of memory, tasks where counted.
+
+    `detail` is what a guest is called beside its number.
+    """
 
     name: str
     cpus: float
@@ -98,7 +101,7 @@ def view(before: Reading, after: Reading) -> View:
         interfaces=_interfaces(before, after),
         gpus=after.gpus,
         users=_uses(before, after, _USERS),
-        guests=_uses(before, after, _GUESTS),
+        guests=_guests(before, after),
         units=_uses(before, after, _UNITS),
         failed_units=_failed(after),
         problems=after.problems,
@@ -107,20 +110,22 @@ def view(before: Reading, after: Reading) -> View:
 
 @dataclass(frozen=True)
 class _Metrics:
-    """The metrics of one kind of consumer, and the label that names it."""
+    """The metrics of one kind of consumer, and the labels that name it."""
 
-    label: str
+    labels: tuple[str, ...]
     cpu_seconds: str
     memory_bytes: str
     tasks: str
 
 
 _USERS = _Metrics(
-    "user", "steward_user_cpu_seconds_total", "steward_user_memory_resident_bytes", "steward_user_tasks"
+    ("user",), "steward_user_cpu_seconds_total", "steward_user_memory_resident_bytes", "steward_user_tasks"
 )
-_UNITS = _Metrics("unit", "steward_unit_cpu_seconds_total", "steward_unit_memory_bytes", "steward_unit_tasks")
+_UNITS = _Metrics(
+    ("unit",), "steward_unit_cpu_seconds_total", "steward_unit_memory_bytes", "steward_unit_tasks"
+)
 _GUESTS = _Metrics(
-    "container",
+    ("runtime", "container"),
     "steward_container_cpu_seconds_total",
     "steward_container_memory_bytes",
     "steward_container_tasks",
@@ -205,12 +210,32 @@ def _interfaces(before: Reading, after: Reading) -> tuple[Interface, ...]:
 
 
 def _uses(before: Reading, after: Reading, metrics: _Metrics) -> tuple[Use, ...]:
-    cpus = rates(before, after, metrics.cpu_seconds, metrics.label)
-    memory = after.by(metrics.memory_bytes, metrics.label)
-    tasks = after.by(metrics.tasks, metrics.label)
+    cpus = rates(before, after, metrics.cpu_seconds, *metrics.labels)
+    memory = after.by(metrics.memory_bytes, *metrics.labels)
+    tasks = after.by(metrics.tasks, *metrics.labels)
     return tuple(
-        Use(key[0], cpus.get(key, 0.0), float(memory.get(key, 0)), _whole(tasks.get(key)))
+        Use(" ".join(key), cpus.get(key, 0.0), float(memory.get(key, 0)), _whole(tasks.get(key)))
         for key in sorted(memory.keys() | cpus.keys())
+    )
+
+
+def _guests(before: Reading, after: Reading) -> tuple[Use, ...]:
+    """Containers and guests of this host by their control groups, else those that Proxmox VE tells of."""
+    names = {key[0]: key[1] for key in after.by("pve_guest_info", "id", "name")}
+    found = _uses(before, after, _GUESTS)
+    if found:
+        return tuple(replace(use, detail=names.get(use.name.replace(" ", "/"), "")) for use in found)
+    shares, limits = after.by("pve_cpu_usage_ratio", "id"), after.by("pve_cpu_usage_limit", "id")
+    memory = after.by("pve_memory_usage_bytes", "id")
+    return tuple(
+        Use(
+            identity.replace("/", " "),
+            shares.get((identity,), 0.0) * limits.get((identity,), 0),
+            float(memory.get((identity,), 0)),
+            detail=names[identity],
+        )
+        for (identity,), is_up in after.by("pve_up", "id").items()
+        if is_up and identity in names
     )
 
 

@@ -18,9 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.top.history import History, curve
-from agent.top.reading import Reading, rates
+from agent.top.reading import Reader, Reading, rates
 from agent.top.screen import Look, draw, plain
 from agent.top.view import Use, view
+from exporters.collector import Collector
+from exporters.errors import NoDataError, SourceError
 from exporters.gpu.state import GpuState
 from exporters.gpu.state import Use as GpuUse
 from exporters.samples import Family, Kind, Metric
@@ -125,6 +127,66 @@ GPU = GpuState(
     power=301.5,
     users=(GpuUse("alice", memory_bytes=30 << 30, sm_percent=60), GpuUse("unknown", memory_bytes=2 << 30)),
 )
+
+
+class TestGuests:
+    def test_a_guest_has_its_number_and_its_name(self):
+        seconds = "steward_container_cpu_seconds_total"
+        labels = ("runtime", "container", "mode")
+        row = ("qemu", "100", "user")
+        info = family("pve_guest_info", ("id", "node", "name"), {("qemu/100", "pve1", "web"): 1})
+        before = reading(0.0, family(seconds, labels, {row: 10.0}))
+        after = reading(2.0, family(seconds, labels, {row: 13.0}), info)
+        assert view(before, after).guests == (Use("qemu 100", 1.5, 0.0, detail="web"),)
+
+    def test_without_control_groups_proxmox_tells(self):
+        info = {("qemu/100", "pve1", "web"): 1, ("lxc/101", "pve1", "ct"): 1}
+        values = {
+            "pve_up": 1,
+            "pve_cpu_usage_ratio": 0.5,
+            "pve_cpu_usage_limit": 4,
+            "pve_memory_usage_bytes": 7,
+        }
+        after = reading(
+            1.0,
+            family("pve_guest_info", ("id", "node", "name"), info),
+            *(
+                family(name, ("id",), {("qemu/100",): value, ("node/pve1",): 1})
+                for name, value in values.items()
+            ),
+        )
+        assert view(reading(0.0), after).guests == (Use("qemu 100", 2.0, 7.0, detail="web"),)
+
+
+class TestReader:
+    """What is read in the background is compared with what it said otherwise, not with what it says again."""
+
+    def test_a_slow_collector_keeps_its_rate(self):
+        metric = Metric("a_total", Kind.COUNTER, "x")
+        said = [[metric.one(0)], [metric.one(30)]]
+        ages = [0.0]
+        turn = [0]
+        slow = Collector(lambda: said[turn[0]], age_seconds=lambda: ages[0])
+        reader = Reader({"slow": slow})
+        reader.read(0.0)
+        turn[0] = 1
+        assert rates(*reader.read(15.0), "a_total") == {(): 2.0}
+        ages[0] = 5.0
+        assert rates(*reader.read(20.0), "a_total") == {(): 2.0}
+        reader.close()
+
+    def test_one_that_fails_says_why_and_keeps_nothing(self):
+        def bad():
+            raise SourceError("/proc/x", "odd")
+
+        reader = Reader({"bad": Collector(bad), "none": Collector(absent)})
+        _, after = reader.read(0.0)
+        assert after.problems == {"bad": "/proc/x: odd"}
+        reader.close()
+
+
+def absent():
+    raise NoDataError("none")
 
 
 class TestScreen:

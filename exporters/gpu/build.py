@@ -13,7 +13,7 @@ from typing import Any
 
 from exporters.background import Background
 from exporters.collector import Collector, Host
-from exporters.errors import NoDataError
+from exporters.errors import NoDataError, SettingError
 from exporters.gpu import dcgm, own, smi
 from exporters.gpu.ledger import Account, Ledger
 from exporters.gpu.owners import Owners
@@ -46,6 +46,7 @@ SETTINGS = (INTERVAL, HOSTNAME_LABEL, USERS, SMI_NAMES, EVENT_THREAD)
 
 _NVIDIA_DRIVER = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"), Path("/dev/dxg"))
 _LIBRARY = "libnvidia-ml.so.1"
+_SHORTEST_INTERVAL_SECONDS = 0.01
 
 
 class Gpus:
@@ -123,7 +124,10 @@ class Gpus:
 def build(host: Host, nvml: Any = None) -> Collector:
     """The collector; `nvml` is the library, `pynvml` by default where a driver is."""
     gpus = Gpus(host, _nvml if nvml is None else lambda: nvml)
-    background = Background("gpu", gpus.read, interval_seconds=host.settings[INTERVAL])
+    interval_seconds = host.settings[INTERVAL]
+    if interval_seconds < _SHORTEST_INTERVAL_SECONDS:
+        raise SettingError(f"--{INTERVAL.name}: at least {_SHORTEST_INTERVAL_SECONDS:g} s")
+    background = Background("gpu", gpus.read, interval_seconds=interval_seconds)
 
     def close() -> None:
         background.close()

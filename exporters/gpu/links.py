@@ -9,6 +9,7 @@ from exporters.gpu.readings import Field, LinkReading, Values
 
 _BYTES_PER_KIB = 1024
 _BYTES_PER_MB = 1_000_000
+_BYTES_PER_MIB = 1 << 20
 _COUNTERS = (
     ("replay", "NVML_NVLINK_ERROR_DL_REPLAY"),
     ("recovery", "NVML_NVLINK_ERROR_DL_RECOVERY"),
@@ -50,10 +51,14 @@ class Links:
 
     def bandwidth(self, uuid: str, values: Values, steady: float) -> Values:
         """Both directions of all links since the last reading, in MB/s; none the first time, and none where a
-        counter went backwards (the driver came up anew). `steady` is a clock in seconds.
+        counter went backwards (the driver came up anew). Where there are no counters (Blackwell) GPM's rates
+        are taken. `steady` is a clock in seconds.
         """
         if Field.NVLINK_TRANSMIT not in values or Field.NVLINK_RECEIVE not in values:
-            return {}
+            if Field.GPM_NVLINK_TRANSMIT not in values or Field.GPM_NVLINK_RECEIVE not in values:
+                return {}
+            both = values[Field.GPM_NVLINK_TRANSMIT] + values[Field.GPM_NVLINK_RECEIVE]
+            return {Field.NVLINK_BANDWIDTH: round(both * _BYTES_PER_MIB / _BYTES_PER_MB, 3)}
         sent = float(values[Field.NVLINK_TRANSMIT] + values[Field.NVLINK_RECEIVE])
         before, read_at = self._sent.get(uuid, (sent, steady))
         self._sent[uuid] = (sent, steady)

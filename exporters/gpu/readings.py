@@ -11,7 +11,7 @@ class Field(StrEnum):
     """A value of a GPU or of a MIG instance.
 
     NVML's units: MHz, °C, mW, mJ, percent (0 to 100), bytes, KiB for NVLink and MB/s for its bandwidth, KB/s
-    for PCIe, ns for violations, 1 and 0 for yes and no. GPM ratios are percent, its PCIe rates MiB/s.
+    for PCIe, ns for violations, 1 and 0 for yes and no. GPM ratios are percent, its rates MiB/s.
     """
 
     SM_CLOCK = "sm_clock"
@@ -87,6 +87,9 @@ class Field(StrEnum):
     BOARD_LIMIT_VIOLATION = "board_limit_violation"
     LOW_UTILIZATION_VIOLATION = "low_utilization_violation"
     RELIABILITY_VIOLATION = "reliability_violation"
+    SW_THERMAL_SLOWDOWN = "sw_thermal_slowdown"
+    HW_THERMAL_SLOWDOWN = "hw_thermal_slowdown"
+    HW_POWER_BRAKE_SLOWDOWN = "hw_power_brake_slowdown"
     NVLINK_TRANSMIT = "nvlink_transmit"
     NVLINK_RECEIVE = "nvlink_receive"
     NVLINK_BANDWIDTH = "nvlink_bandwidth"
@@ -105,6 +108,8 @@ class Field(StrEnum):
     GPM_FP16 = "gpm_fp16"
     GPM_PCIE_TRANSMIT = "gpm_pcie_transmit"
     GPM_PCIE_RECEIVE = "gpm_pcie_receive"
+    GPM_NVLINK_TRANSMIT = "gpm_nvlink_transmit"
+    GPM_NVLINK_RECEIVE = "gpm_nvlink_receive"
 
 
 Values = Mapping[Field, Number]

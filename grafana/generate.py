@@ -8,13 +8,16 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from grafana.fleet import fleet_overview
+from grafana.host import host_overview
 
 FOLDER = Path(__file__).parent / "dashboards"
 
 
 def rendered() -> dict[str, str]:
     """File name → JSON text of every dashboard, keys sorted so that a change shows as a small difference."""
-    return {"fleet.json": JSONEncoder(sort_keys=True, indent=2).encode(fleet_overview().build()) + "\n"}
+    boards = {"fleet.json": fleet_overview(), "host.json": host_overview()}
+    encoder = JSONEncoder(sort_keys=True, indent=2)
+    return {name: encoder.encode(board.build()) + "\n" for name, board in boards.items()}
 
 
 def main(arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ from exporters.settings import Settings, expression, switch
 from exporters.system import cpuinfo
 from exporters.system.cputopology import Layout, Throttles, read_layout, read_throttles
 from exporters.system.filters import accepts
-from exporters.system.procstat import ProcStat
+from exporters.system.shared import SharedReads
 from exporters.system.tree import Tree
 
 GUEST = switch("collector.cpu.guest", default=True, help_text="Seconds that CPUs spent in guests.")
@@ -102,7 +102,7 @@ class Cpus:
 
     def read(self) -> Raw:
         """Read /proc/stat, the throttle counters, and the rest of /sys where the set of CPUs has changed."""
-        ticks = parse_ticks(self._tree.shared(ProcStat).read(self._tree, "cpu"))
+        ticks = parse_ticks(self._tree.shared(SharedReads).read(self._tree, "stat", "cpu"))
         layout = self._layout
         if layout is None or ticks.cpus != self._ticks.cpus:
             layout = read_layout(self._tree)

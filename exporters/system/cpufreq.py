@@ -6,6 +6,7 @@ CPUs of one policy share its files, so each policy is read once for all of its C
 has one owner.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,11 +90,19 @@ class Clocks:
     def read(self) -> Raw:
         """Read each policy."""
         tree = self._tree
-        sign = (tree.sys_or(f"{_FOLDER}/online", b""), tree.sys_nodes(f"{_FOLDER}/cpufreq"))
+        sign = (tree.sys_or(f"{_FOLDER}/online", b""), _links(tree.sys_path(f"{_FOLDER}/cpufreq")))
         if sign != self._sign:
             self._policies, self._sign = read_policies(tree), sign
         processors = cpuinfo.parse(tree.proc("cpuinfo")) if self._with_cpuinfo else ()
         return Raw(tuple(_state(tree, policy) for policy in self._policies), processors)
+
+
+def _links(folder: str) -> int:
+    """Links to the folder, one for each folder in it: a driver that comes or goes changes their number."""
+    try:
+        return os.stat(folder).st_nlink  # noqa: PTH116 - a path object would cost more than the call
+    except OSError:
+        return 0
 
 
 def read_policies(tree: Tree) -> tuple[Policy, ...]:

@@ -19,9 +19,19 @@ class Raw:
     size: bytes
 
 
-def read(tree: Tree) -> Raw:
-    """Read both files; raises OSError where one is not there."""
-    return Raw(tree.proc("sys/kernel/random/entropy_avail"), tree.proc("sys/kernel/random/poolsize"))
+class Pool:
+    """Keeps the size of a running kernel's pool, which is fixed when the kernel is built."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._size = b""
+
+    def read(self) -> Raw:
+        """Read both files; raises OSError where one is not there."""
+        available = self._tree.proc("sys/kernel/random/entropy_avail")
+        if not self._size or not self._tree.proc_is_live:
+            self._size = self._tree.proc("sys/kernel/random/poolsize")
+        return Raw(available, self._size)
 
 
 def collect(raw: Raw) -> list[Family]:
@@ -38,4 +48,5 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    pool = Pool(host.tree)
+    return Collector(lambda: collect(pool.read()))

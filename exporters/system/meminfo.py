@@ -4,11 +4,11 @@ The fields are those that node_exporter 1.12 knows; a newer kernel's others are 
 out.
 """
 
-import re
+from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
-from exporters.samples import Family, Kind, Metric
+from exporters.samples import SINGLE, Family, Kind, Metric
 from exporters.system.tree import Tree
 
 _BYTES = [
@@ -61,8 +61,9 @@ _BYTES = [
     "Zswapped",
 ]
 _COUNTS = ["HugePages_Free", "HugePages_Rsvd", "HugePages_Surp", "HugePages_Total"]
-_FIELD = re.compile(rb"^(\S+): +(\d+)( kB)?$", re.MULTILINE)
 _BYTES_PER_KIB = 1024
+_NUMBERS = b"0123456789 "
+_UNITS = {b"": 1, b"kB": _BYTES_PER_KIB}
 
 
 def _metric(name: str) -> Metric:
@@ -79,22 +80,64 @@ def read(tree: Tree) -> bytes:
     return tree.proc("meminfo")
 
 
-def collect(raw: bytes) -> list[Family]:
-    """A family for each known field.
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which words of a text are values: metric, place, and what one of its unit is.
 
-    Raises:
-        SourceError: there is none.
+    `frame` is the text without its numbers, which stays the same as long as the kernel runs.
     """
-    families = [
-        metric.one(int(value) * _BYTES_PER_KIB if unit else int(value))
-        for name, value, unit in _FIELD.findall(raw)
-        if (metric := _METRICS.get(name)) is not None
-    ]
-    if not families:
+
+    frame: bytes
+    fields: tuple[tuple[Metric, int, int], ...]
+
+
+class Memory:
+    """Keeps where the values stand, so that a scrape need not look for them."""
+
+    def __init__(self) -> None:
+        self._plan = _Plan(b"", ())
+
+    def collect(self, raw: bytes) -> list[Family]:
+        """A family for each known field; lines that are not as proc_meminfo(5) says are left out.
+
+        Raises:
+            SourceError: there is none, or a number is too long.
+        """
+        frame = raw.translate(None, _NUMBERS)
+        if frame != self._plan.frame or not frame:
+            self._plan = _Plan(frame, _fields(raw))
+        words = raw.split()
+        try:
+            return [
+                Family(metric, SINGLE, (int(words[place]) * unit,))
+                for metric, place, unit in self._plan.fields
+            ]
+        except (IndexError, ValueError) as error:
+            raise SourceError("/proc/meminfo", str(error)) from error
+
+
+def collect(raw: bytes) -> list[Family]:
+    """One reading by itself; raises what `Memory.collect` raises."""
+    return Memory().collect(raw)
+
+
+def _fields(raw: bytes) -> tuple[tuple[Metric, int, int], ...]:
+    fields: dict[bytes, tuple[Metric, int, int]] = {}
+    place = 0
+    for line in raw.split(b"\n"):
+        words = line.split()
+        unit = _UNITS.get(b"".join(words[2:]))
+        if len(words) > 1 and unit is not None and words[0][-1:] == b":" and words[1].isdigit():
+            metric = _METRICS.get(words[0][:-1])
+            if metric is not None:
+                fields[words[0]] = (metric, place + 1, unit)
+        place += len(words)
+    if not fields:
         raise SourceError("/proc/meminfo", "no known field in it")
-    return families
+    return tuple(fields.values())
 
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    memory = Memory()
+    return Collector(lambda: memory.collect(read(host.tree)))

@@ -14,6 +14,7 @@ from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.settings import expression
+from exporters.system.shared import SharedReads
 from exporters.system.tree import Tree
 
 FIELDS = expression(
@@ -50,7 +51,7 @@ def read(tree: Tree) -> Raw:
 
 def _optional(tree: Tree, name: str) -> bytes:
     try:
-        return tree.proc(name)
+        return tree.shared(SharedReads).read(tree, name, "netstat")
     except FileNotFoundError:
         return b""
 

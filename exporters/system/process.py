@@ -6,6 +6,7 @@ node_exporter_build_info is there because dashboards fill their variables from i
 import os
 import platform
 import resource
+import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
+from exporters.system.shared import SharedReads
 from exporters.system.tree import Tree
 
 DISTRIBUTION = "steward-infra"
@@ -47,60 +49,53 @@ _BUILD = Metric(
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _DESCRIPTORS = Path("/proc/self/fd")
 _UNLIMITED = 2**64 - 1
-_USER, _SYSTEM, _STARTED, _VSIZE, _RSS = 11, 12, 19, 20, 21
-"""Places in /proc/self/stat after the command's closing bracket (proc(5), fields 14, 15, 22, 23, 24)."""
+_STARTED = 19
+"""Place in /proc/self/stat after the command's closing bracket (proc_pid_stat(5), field 22)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Numbers of this process; ticks in USER_HZ, memory in pages, limits as getrlimit(2) gives them."""
+    """Numbers of this process; start in unixtime, memory in pages, limits as getrlimit(2) gives them."""
 
-    ticks: int
-    started_ticks: int
-    virtual_bytes: int
+    cpu_seconds: float
+    started: float
+    virtual_pages: int
     resident_pages: int
     open_files: int
     most_open_files: int
     most_virtual_bytes: int
     received_bytes: int | None
     sent_bytes: int | None
-    boot_time: int
 
 
 class OwnProcess:
-    """Reads /proc/self of the live /proc, whatever tree the others read."""
+    """Reads /proc/self of the live /proc, whatever tree the others read: theirs, where that is live."""
 
-    def __init__(self, version: str) -> None:
-        self._tree = Tree()
+    def __init__(self, version: str, tree: Tree | None = None) -> None:
+        self._tree = Tree() if tree is None or not tree.proc_is_live else tree
         self._build = Family(_BUILD, (_build_row(version),), (1,))
-        self._boot_time = int(self._tree.proc("stat").partition(b"\nbtime ")[2].split()[0])
-        self._pid = os.getpid()
+        self._started = _started(self._tree)
 
     def collect(self) -> list[Family]:
         """Read and collect."""
         return [*collect(self.read()), self._build]
 
     def read(self) -> Raw:
-        """Ask the kernel about this process.
-
-        Raises:
-            SourceError: /proc/self/stat is not what proc(5) says.
-        """
-        stat = self._tree.proc("self/stat").rpartition(b")")[2].split()
-        if len(stat) <= _RSS:
-            raise SourceError("/proc/self/stat", "too few fields")
-        received, sent = parse_octets(self._tree.proc("self/net/netstat"))
+        """Ask the kernel about this process; raises OSError where /proc is not mounted."""
+        virtual, resident, _ = self._tree.proc("self/statm").split(None, 2)
+        # /proc/net is a link to self/net: the same counters that the netstat collector reads.
+        netstat = self._tree.shared(SharedReads).read(self._tree, "net/netstat", "process")
+        received, sent = parse_octets(netstat)
         return Raw(
-            ticks=int(stat[_USER]) + int(stat[_SYSTEM]),
-            started_ticks=int(stat[_STARTED]),
-            virtual_bytes=int(stat[_VSIZE]),
-            resident_pages=int(stat[_RSS]),
+            cpu_seconds=time.process_time(),
+            started=self._started,
+            virtual_pages=int(virtual),
+            resident_pages=int(resident),
             open_files=_open_files(),
             most_open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             most_virtual_bytes=resource.getrlimit(resource.RLIMIT_AS)[0],
             received_bytes=received,
             sent_bytes=sent,
-            boot_time=self._boot_time,
         )
 
     def close(self) -> None:
@@ -121,12 +116,12 @@ def parse_octets(netstat: bytes) -> tuple[int | None, int | None]:
 
 def collect(raw: Raw) -> list[Family]:
     """One series each."""
-    ticks_per_second = os.sysconf("SC_CLK_TCK")
+    page_bytes = resource.getpagesize()
     families = [
-        _CPU.one(raw.ticks / ticks_per_second),
-        _VIRTUAL.one(raw.virtual_bytes),
-        _RESIDENT.one(raw.resident_pages * resource.getpagesize()),
-        _START.one(raw.boot_time + raw.started_ticks / ticks_per_second),
+        _CPU.one(raw.cpu_seconds),
+        _VIRTUAL.one(raw.virtual_pages * page_bytes),
+        _RESIDENT.one(raw.resident_pages * page_bytes),
+        _START.one(raw.started),
         _OPEN.one(raw.open_files),
         _MOST_OPEN.one(raw.most_open_files),
         _MOST_VIRTUAL.one(_UNLIMITED if raw.most_virtual_bytes < 0 else raw.most_virtual_bytes),
@@ -134,6 +129,20 @@ def collect(raw: Raw) -> list[Family]:
     if raw.received_bytes is not None and raw.sent_bytes is not None:
         families += [_RECEIVED.one(raw.received_bytes), _SENT.one(raw.sent_bytes)]
     return families
+
+
+def _started(tree: Tree) -> float:
+    """When this process began, in unixtime.
+
+    Raises:
+        SourceError: the kernel does not say so as proc_pid_stat(5) has it.
+    """
+    try:
+        booted = int(tree.proc("stat").partition(b"\nbtime ")[2].split(None, 1)[0])
+        ticks = int(tree.proc("self/stat").rpartition(b")")[2].split()[_STARTED])
+    except (IndexError, ValueError) as error:
+        raise SourceError("/proc/self/stat", str(error)) from error
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _open_files() -> int:
@@ -146,9 +155,9 @@ def _build_row(version: str) -> tuple[str, ...]:
     return ("", _ARCHITECTURES.get(machine, machine), "linux", "", "steward", "", version)
 
 
-def build(_host: Host) -> Collector:
+def build(host: Host) -> Collector:
     """The collector of this process."""
-    own = OwnProcess(_version())
+    own = OwnProcess(_version(), host.tree)
     return Collector(own.collect, own.close)
 
 

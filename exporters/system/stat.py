@@ -6,7 +6,7 @@ from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.settings import switch
-from exporters.system.procstat import ProcStat
+from exporters.system.shared import SharedReads
 from exporters.system.tree import Tree
 
 SOFTIRQ = switch("collector.stat.softirq", default=False, help_text="Soft interrupts by kind.")
@@ -29,7 +29,7 @@ _ROWS = tuple((vector,) for vector in _VECTORS)
 
 def read(tree: Tree) -> bytes:
     """The text of /proc/stat."""
-    return tree.shared(ProcStat).read(tree, "stat")
+    return tree.shared(SharedReads).read(tree, "stat", "stat")
 
 
 def collect(raw: bytes, *, with_softirqs: bool = False) -> list[Family]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, label
-from exporters.system.tree import read_file
+from exporters.system.tree import Tree, read_file
 
 _INFO = Metric(
     "node_uname_info",
@@ -13,7 +13,7 @@ _INFO = Metric(
     "Labeled system information as provided by the uname system call.",
     ("domainname", "machine", "nodename", "release", "sysname", "version"),
 )
-_DOMAIN = "/proc/sys/kernel/domainname"
+_DOMAIN = "sys/kernel/domainname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,10 @@ class Raw:
     domain: bytes
 
 
-def read() -> Raw:
+def read(tree: Tree) -> Raw:
     """Ask this machine's kernel, whatever tree the others read, as node_exporter does; raises OSError."""
-    return Raw(os.uname(), read_file(_DOMAIN))
+    domain = tree.proc(_DOMAIN) if tree.proc_is_live else read_file(f"/proc/{_DOMAIN}")
+    return Raw(os.uname(), domain)
 
 
 def collect(raw: Raw) -> list[Family]:
@@ -37,6 +38,6 @@ def collect(raw: Raw) -> list[Family]:
     return [Family(_INFO, (row,), (1,))]
 
 
-def build(_host: Host) -> Collector:
+def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read()))
+    return Collector(lambda: collect(read(host.tree)))

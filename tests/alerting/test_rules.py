@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from alerting import check
+from tests.exporters import metrics_page
 from tests.real.servers import real_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,16 @@ def test_an_alert_has_a_runbook_that_names_it_and_stands_in_the_list(alert: str)
     listed = (ROOT / "docs/runbooks/README.md").read_text(encoding="utf-8")
     assert f"({Path(runbook).name})" in listed
     assert ALERTS[alert]["labels"]["severity"] in ("page", "ticket")
+
+
+def test_what_the_rules_name_is_served_or_recorded():
+    served = {name for section in metrics_page.sections() for name in section.metrics}
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    named = {
+        name for rule in RULES for name in re.findall(r"\b(?:node|steward)_\w+|steward:\w+:\w+", rule["expr"])
+    }
+    of_controller = {"steward_drift_changes"}
+    assert named - served - recorded == of_controller
 
 
 def test_the_page_on_health_says_what_the_rules_weigh():

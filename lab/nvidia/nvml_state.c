@@ -32,7 +32,7 @@ static void parse_gpu_line(Gpu *gpu, const char *word, char *rest) {
     else if (!strcmp(word, "mig")) gpu->is_mig = atoi(rest);
     else if (!strcmp(word, "value") && gpu->values < VALUES) {
         Value *one = &gpu->value[gpu->values];
-        if (sscanf(rest, "%95s %lf", one->name, &one->value) == 2) gpu->values++;
+        if (sscanf(rest, "%63s %lf", one->name, &one->value) == 2) gpu->values++;
     } else if (!strcmp(word, "process") && gpu->processes < PROCESSES) {
         Process *one = &gpu->process[gpu->processes];
         if (sscanf(rest, "%u %llu %d %d %d", &one->pid, &one->bytes, &one->sm, &one->list, &one->instance) == 5)

@@ -18,8 +18,8 @@
 
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
        INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, TIMEOUT = 10, GPU_IS_LOST = 15 };
-enum { GPUS = 32, PARTS = 8, VALUES = 160, PROCESSES = 512, LINKS = 18, VGPUS = 16, FAULTS = 64, XIDS = 4096, SESSIONS = 4,
-       COUNTED = 256, TEXT = 96 };
+enum { GPUS = 16, PARTS = 8, VALUES = 160, PROCESSES = 256, LINKS = 18, VGPUS = 16, FAULTS = 64, XIDS = 4096, SESSIONS = 4,
+       COUNTED = 256, TEXT = 96, NAME = 64 };
 #define XID_EVENT 8ULL
 #define ALL_LINKS 0xFFFFFFFFu
 
@@ -27,7 +27,7 @@ typedef int Return;
 typedef unsigned int uint;
 typedef unsigned long long ull;
 
-typedef struct { char name[TEXT]; double value; } Value;
+typedef struct { char name[NAME]; double value; } Value;
 typedef struct { uint pid; ull bytes; int sm; int list; int instance; } Process;
 typedef struct { char call[TEXT]; int code; } Fault;                     /* code < 0: the call hangs */
 typedef struct { char uuid[TEXT], profile[TEXT]; int instance; ull total, reserved, used; } Part;

@@ -98,6 +98,8 @@ _WORD = re.compile(r"[!-~]{1,95}")
 _LINE = re.compile(r"[ -~]{0,95}")
 _CALL = re.compile(r"nvml[A-Za-z0-9_]{1,80}")
 LIBRARY_STATES = ("present", "unloaded")
+MOST = {"gpus": 16, "values": 160, "mig": 8, "links": 18, "processes": 256, "vgpus": 16, "errors": 64}
+"""What the library has room for (lab/nvidia/nvml_state.h)."""
 LISTS = {"compute": 1, "graphics": 2, "mps": 4}
 
 
@@ -290,6 +292,9 @@ def _checked(raw: object, shape: type, what: str) -> dict[str, Any]:
         wanted -= {"instance"}
     if missing := (known & wanted) - raw.keys():
         raise ScriptError(f"{what}: {', '.join(sorted(missing))} is missing")
+    for name, most in MOST.items():
+        if len(raw.get(name, ())) > most:
+            raise ScriptError(f"{what}: more than {most} {name}")
     return dict(raw)
 
 

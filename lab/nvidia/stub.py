@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 LIBRARY = "libnvidia-ml.so.1"
 STATE = "nvml.state"
 VARIABLE = "STEWARD_LAB_NVML"
-_SOURCES = tuple(Path(__file__).with_name(f"nvml_{part}.c") for part in ("state", "device", "parts"))
+_FOLDER = Path(__file__).parent
+_SOURCES = tuple(_FOLDER / f"nvml_{part}.c" for part in ("state", "device", "parts"))
 _COMPILE_SECONDS = 60
 
 
@@ -44,12 +45,19 @@ def build(folder: Path) -> Path:
     if program is None:
         raise CompilerError("no C compiler here (Debian: gcc)")
     target = folder / LIBRARY
+    new = folder / f"{LIBRARY}.new"  # programs may have the old one mapped
     options = ("-std=c11", "-O1", "-Wall", "-Wextra", "-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}")
-    argv = [str(program), *options, "-o", str(target), *map(str, _SOURCES), "-lpthread"]
+    argv = [str(program), *options, "-o", str(new), *map(str, _SOURCES), "-lpthread"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)  # noqa: S603
     if done.returncode != 0:
         raise CompilerError(f"{program.name} could not build the library: {done.stderr.strip()}")
-    return target
+    return new.replace(target)
+
+
+def _is_stale(library: Path) -> bool:
+    return not library.exists() or library.stat().st_mtime < max(
+        source.stat().st_mtime for source in _FOLDER.glob("nvml_*.[ch]")
+    )
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -63,7 +71,7 @@ class Stub:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._library = folder / LIBRARY
-        if not self._library.exists():
+        if _is_stale(self._library):
             build(folder)
         self._script = Script()
         self._loaded: Any = None

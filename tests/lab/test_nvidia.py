@@ -14,7 +14,7 @@ import pytest
 
 from lab.nvidia import Script, ScriptError
 from lab.nvidia.errors import ERRORS
-from lab.nvidia.script import VALUES, example, lines, parse
+from lab.nvidia.script import MOST, VALUES, example, lines, parse
 from tests.exporters.nvml import binding, gpu, machine
 from tests.real.servers import real_server
 
@@ -40,6 +40,7 @@ BAD_SCRIPTS = {
         {"gpus": [gpu(0, mig=[{"uuid": "MIG-1", "instance": 1, "profile": "1 g", "total": 1}])]}
     ).encode(),
     "half a vGPU": json.dumps({"gpus": [gpu(0, vgpus=[{"vm": "a"}])]}).encode(),
+    "more GPUs than there is room for": json.dumps({"gpus": [gpu(number) for number in range(17)]}).encode(),
     "half a link": json.dumps({"gpus": [gpu(0, links=[{"errors": [1]}])]}).encode(),
 }
 
@@ -53,6 +54,13 @@ def test_bad_scripts_are_refused(script):
 def test_each_value_of_a_script_is_one_that_the_library_knows():
     missing = {name for name in VALUES if f'"{name}"' not in SOURCE}
     assert missing == set()
+
+
+def test_the_library_has_the_room_that_a_script_may_take():
+    header = (FOLDER / "nvml_state.h").read_text(encoding="ascii")
+    room = {name: int(count) for name, count in re.findall(r"\b([A-Z]+) = (\d+)", header)}
+    names = {"mig": "PARTS", "errors": "FAULTS"}
+    assert {name: room[names.get(name, name.upper())] for name in MOST} == MOST
 
 
 def test_codes_are_those_of_the_binding():

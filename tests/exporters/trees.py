@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "system"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TREES = ("server", "old", "vm", "numa", "arm")
+TREES = ("server", "old", "vm", "numa", "arm", "pve")
 LIVE = frozenset({"filesystem", "process", "time", "timex", "uname"})
 """Collectors that ask the running kernel whatever tree they read: no golden text can hold them."""
 

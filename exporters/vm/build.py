@@ -20,6 +20,7 @@ from exporters.vm.options import (
     TIMEOUT,
     TOKEN_FILE,
     URL,
+    WITHOUT,
 )
 from exporters.vm.reader import Reader
 from exporters.vm.targets import Guest, as_targets, check_template
@@ -55,7 +56,12 @@ def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
         [Connection(address, trust, settings[TIMEOUT]) for address in addresses],
         partial(read_token, token_file),
     )
-    reader = Reader(api, only_local=settings[SCOPE] == "node", hostname=host.hostname)
+    reader = Reader(
+        api,
+        only_local=settings[SCOPE] == "node",
+        without=frozenset(settings[WITHOUT]),
+        hostname=host.hostname,
+    )
     return _collector(reader, settings[INTERVAL])
 
 

@@ -193,8 +193,8 @@ def _day(text: str) -> float | None:
 
 
 def _own(world: World) -> Iterator[Family]:
-    refused = {(error.path, error.privilege) for error in world.denied.values()} | set(_lacking(world))
-    yield _present(metrics.DENIED, sorted(refused))
+    refused = {(error.path, error.privilege) for error in world.denied.values()}
+    yield _present(metrics.DENIED, sorted(refused.union(_lacking(world))))
     yield _family(
         metrics.TASK_FAILURES, (((node, kind), n) for (node, kind), n in world.tasks.failures.items())
     )

@@ -44,6 +44,36 @@ SCOPE: Setting[str] = Setting(
     "cluster: everything; node: what is on the node that answers, for agents on every node.",
     _scope,
 )
+PARTS = (
+    "version",
+    "permissions",
+    "tasks",
+    "backup_coverage",
+    "qdevice",
+    "replication_jobs",
+    "subscription",
+    "replication",
+    "guest_config",
+    "backup_tasks",
+    "backup_content",
+    "backup_log",
+)
+"""What can be left out: see exporters/vm/parts.py."""
+
+
+def _parts(given: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in given if name not in PARTS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+    return tuple(given)
+
+
+WITHOUT: Setting[tuple[str, ...]] = Setting(
+    "collector.pve.without",
+    (),
+    f"Part of the API not to ask for, such as one that the token may not read: {', '.join(PARTS)}.",
+    _parts,
+)
 TARGET = text(
     "collector.pve.target",
     "{name}:9100",
@@ -58,5 +88,6 @@ SETTINGS: tuple[Setting[object], ...] = (
     INTERVAL,
     TIMEOUT,
     SCOPE,
+    WITHOUT,
     TARGET,
 )

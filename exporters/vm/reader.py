@@ -20,7 +20,8 @@ _FIRST_SECONDS = 0.7
 
 
 class Reader:
-    """One cluster. `hostname` names this host, `clock` gives unixtime, `steady` never goes back.
+    """One cluster. `without` are names of parts not to ask for, `hostname` names this host, `clock` gives
+    unixtime, `steady` never goes back.
 
     Raises, from `read`:
         ExporterError: /cluster/resources cannot be had; any other part that cannot costs its own series.
@@ -31,12 +32,14 @@ class Reader:
         api: Api,
         *,
         only_local: bool = False,
+        without: frozenset[str] = frozenset(),
         hostname: str = "",
         clock: Callable[[], float] = time,
         steady: Callable[[], float] = monotonic,
     ) -> None:
         self._api = api
         self._only_local = only_local
+        self._without = without
         self._hostname = hostname
         self._clock = clock
         self._steady = steady
@@ -84,7 +87,8 @@ class Reader:
         asked = True
         while asked:
             asked = False
-            known = list(parts(self._world, only_local=self._only_local))
+            found = parts(self._world, only_local=self._only_local)
+            known = [part for part in found if part.name not in self._without]
             self._world.keep_denied({STATUS.key, *(part.key for part in known)})
             for part in self._schedule.due(known):
                 most = (

@@ -136,8 +136,8 @@ class Ticking:
         return self.now
 
 
-def reader(lab: ProxmoxLab, steady: Ticking, *, only_local: bool = False) -> Reader:
+def reader(lab: ProxmoxLab, steady: Ticking, **options: Any) -> Reader:
     """A reader of the lab whose schedule follows the clock."""
     connection = Connection(parse_url(lab.url), Trust(lab.ca_file), 5.0)
     token = f"{lab.token_id}={lab.token_secret}"
-    return Reader(Api([connection], lambda: token), only_local=only_local, clock=steady, steady=steady)
+    return Reader(Api([connection], lambda: token), clock=steady, steady=steady, **options)

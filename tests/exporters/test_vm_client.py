@@ -334,6 +334,7 @@ def test_flags_that_do_not_fit(tmp_path):
             {"collector.pve.url": "http://127.0.0.1"},
             {"collector.pve.fingerprint": "12"},
             {"collector.pve.scope": "world"},
+            {"collector.pve.without": "resources"},
             {"collector.pve.target": "{owner}:9100"},
             {"collector.pve.target": ""},
         ):

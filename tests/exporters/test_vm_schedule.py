@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
+from exporters.vm.options import PARTS
 from tests.contract.proxmox_schema import Schema
 from tests.exporters.pve import LITTLE, Ticking, environment, reader
 from tests.lab_servers import proxmox_lab
 from tests.real.servers import real_server
+
+if TYPE_CHECKING:
+    from exporters.vm.reader import Reader
 
 INTERVAL_SECONDS = 15.0
 
@@ -77,6 +82,28 @@ def test_every_request_is_as_the_schema_says(tmp_path, only_local):
     assert {verb for verb, _ in filter(None, asked)} == {"GET"}
     nodes = {request.path.split("/")[2] for request in journal if request.path.startswith("/nodes/")}
     assert nodes == ({"pve1"} if only_local else {"pve1", "pve2", "pve3"})
+
+
+def test_every_part_has_a_name_by_which_it_can_be_left_out(tmp_path):
+    with proxmox_lab(tmp_path, environment(2, 6, **LITTLE), role="PVEAuditor") as lab:
+        lab.center.tasks.start(
+            "vzdump", node="pve1", identifier="", who="root@pam", now=0, ends_at=0, outcome=list
+        )
+        everything = named(reader(lab, Ticking()))
+        nothing = named(reader(lab, Ticking(), without=frozenset(PARTS)))
+        lab.center.requests.clear()
+        without = named(reader(lab, Ticking(), without=frozenset({"qdevice", "guest_config"})))
+    assert everything == {"resources", "status", *PARTS}
+    assert nothing == {"resources", "status"}
+    assert without == everything - {"qdevice", "guest_config"}
+    assert not [path for path in lab.center.requests if path.endswith(("/config", "/qdevice"))]
+
+
+def named(reading: Reader) -> set[str]:
+    families = reading.read()
+    reading.close()
+    (asked,) = (family for family in families if family.metric.name == "steward_pve_part_success")
+    return {part for (part,) in asked.rows}
 
 
 def test_a_shared_storage_is_listed_once(tmp_path):

@@ -33,8 +33,8 @@ Mode = tuple[int, str]
 class Modes:
     """Asks for the modes of all devices of this network namespace."""
 
-    def __init__(self) -> None:
-        self._channel = Channel(_GENERIC)
+    def __init__(self, channel: Channel | None = None) -> None:
+        self._channel = Channel(_GENERIC) if channel is None else channel
         self._family = 0
 
     def read(self) -> dict[int, Mode]:

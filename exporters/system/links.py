@@ -59,9 +59,13 @@ class Links:
     """
 
     def __init__(
-        self, *, fresh_seconds: float = _FRESH_SECONDS, steady: Callable[[], float] = monotonic
+        self,
+        channel: Channel | None = None,
+        *,
+        fresh_seconds: float = _FRESH_SECONDS,
+        steady: Callable[[], float] = monotonic,
     ) -> None:
-        self._channel = Channel(_ROUTE)
+        self._channel = Channel(_ROUTE) if channel is None else channel
         self._fresh_seconds = fresh_seconds
         self._steady = steady
         self._read_at = float("-inf")

@@ -12,6 +12,7 @@ from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Rows
 from exporters.settings import expression, switch
+from exporters.system.ethtool import Modes
 from exporters.system.links import Links
 from exporters.system.netclass_files import WORDS, Device, Files, Raw
 from exporters.system.netclass_kernel import Kernel
@@ -133,6 +134,6 @@ def build(host: Host) -> Collector:
     files = Files(host.tree, ignored)
     kernel = None
     if host.settings[NETLINK] and host.tree.sys_is_live and host.tree.proc_is_live:
-        kernel = Kernel(host.tree, host.tree.shared(Links), ignored)
+        kernel = Kernel(host.tree, host.tree.shared(Links), ignored, Modes())
     found = NetClass(files, kernel, ignore_invalid_speed=host.settings[IGNORE_INVALID_SPEED])
     return Collector(found.collect, kernel.close if kernel is not None else lambda: None)

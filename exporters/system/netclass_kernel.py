@@ -41,11 +41,13 @@ class Kernel:
     are compared before the first answer is believed, and where they differ, nothing is.
     """
 
-    def __init__(self, tree: Tree, links: Links, ignored: Callable[[str], object]) -> None:
+    def __init__(
+        self, tree: Tree, links: Links, ignored: Callable[[str], object], modes: Modes | None
+    ) -> None:
         self._tree = tree
         self._links = links
         self._ignored = ignored
-        self._modes: Modes | None = Modes()
+        self._modes = modes
         self._attempts_left = _ATTEMPTS
         self._is_checked = False
         self._seen: tuple[tuple[Link, ...], dict[int, Mode]] = ((), {})

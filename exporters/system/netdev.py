@@ -193,6 +193,23 @@ def _sum(columns: Sequence[Sequence[int]]) -> Sequence[int]:
     return [sum(numbers) & _WRAP for numbers in zip(first, *others, strict=True)] if others else first
 
 
+class NetDev:
+    """Asks the kernel, and reads the files where that is refused or `kernel` is None."""
+
+    def __init__(self, files: Devices, kernel: Kernel | None) -> None:
+        self._files = files
+        self._kernel = kernel
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        if self._kernel is not None:
+            try:
+                return self._kernel.collect()
+            except (OSError, SourceError) as error:
+                logger.debug("rtnetlink refused error=%s", error)
+        return self._files.collect()
+
+
 def build(host: Host) -> Collector:
     """The collector on this host."""
     settings = host.settings
@@ -204,18 +221,8 @@ def build(host: Host) -> Collector:
     if not host.tree.proc_is_live:
         return Collector(files.collect)
     links = host.tree.shared(Links)
-    kernel = Kernel(links, accept, detailed=detailed, with_alias=with_alias)
-
-    def counters() -> list[Family]:
-        if not settings[NETLINK]:
-            return files.collect()
-        try:
-            return kernel.collect()
-        except (OSError, SourceError) as error:
-            logger.debug("rtnetlink refused error=%s", error)
-            return files.collect()
-
-    def everything() -> list[Family]:
-        return [*counters(), address_info(links, accept)]
-
-    return Collector(everything if settings[ADDRESS_INFO] else counters, links.close)
+    kernel = Kernel(links, accept, detailed=detailed, with_alias=with_alias) if settings[NETLINK] else None
+    found = NetDev(files, kernel)
+    if not settings[ADDRESS_INFO]:
+        return Collector(found.collect, links.close)
+    return Collector(lambda: [*found.collect(), address_info(links, accept)], links.close)

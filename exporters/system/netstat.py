@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import compress
 
 from exporters.collector import Collector, Host
-from exporters.errors import NoDataError, SourceError
+from exporters.errors import NoDataError, SampleError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.settings import expression
 from exporters.system.shared import SharedReads
@@ -91,7 +91,7 @@ class Fields:
                 chosen.append(False)
                 continue
             key = _key(protocol, name)
-            wanted = key not in metrics and bool(self._wanted(label(key)))
+            wanted = bool(key) and key not in metrics and bool(self._wanted(label(key)))
             chosen.append(wanted)
             if wanted:
                 metrics[key] = _metric(label(key))
@@ -99,15 +99,22 @@ class Fields:
 
 
 def _metric(key: str) -> Metric:
-    return Metric(f"node_netstat_{key}", Kind.UNTYPED, f"Counter {key} of the kernel's network protocols.")
+    try:
+        return Metric(
+            f"node_netstat_{key}", Kind.UNTYPED, f"Counter {key} of the kernel's network protocols."
+        )
+    except SampleError as error:
+        raise SourceError("/proc/net/netstat, snmp, snmp6", f"field {key!r}") from error
 
 
 def _key(protocol: bytes, name: bytes) -> bytes:
-    """PROTOCOL_FIELD; in snmp6, where the protocol is `6:`, the name has it: Ip6InOctets."""
+    """PROTOCOL_FIELD; in snmp6, where the protocol is `6:`, the name has it, as in Ip6InOctets, else it is no
+    field and the key is empty.
+    """
     if protocol != _SIX:
         return protocol + b"_" + name
-    head, _, tail = name.partition(b"6")
-    return head + b"6_" + tail
+    head, six, tail = name.partition(_SIX)
+    return head + b"6_" + tail if six else b""
 
 
 _SIX = b"6"

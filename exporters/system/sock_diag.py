@@ -22,8 +22,8 @@ _MESSAGE_BYTES = 72
 class Sockets:
     """Asks the kernel for all TCP sockets."""
 
-    def __init__(self) -> None:
-        self._channel = Channel(_INET_DIAG)
+    def __init__(self, channel: Channel | None = None) -> None:
+        self._channel = Channel(_INET_DIAG) if channel is None else channel
 
     def read(self) -> tuple[dict[int, int], int, int]:
         """Sockets by number of their state (include/net/tcp_states.h), bytes that wait to be read, and bytes

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
-from exporters.errors import NoDataError, SourceError
+from exporters.errors import NoDataError, SampleError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree
 
@@ -69,9 +69,12 @@ class Sockets:
         metric = self._metrics.get((protocol, field))
         if metric is None:
             name = f"{label(protocol)}_{label(field)}"
-            metric = Metric(
-                f"node_sockstat_{name}", Kind.GAUGE, f"Field {field.decode()} of {label(protocol)}."
-            )
+            try:
+                metric = Metric(
+                    f"node_sockstat_{name}", Kind.GAUGE, f"Field {name} of the counts of sockets."
+                )
+            except SampleError as error:
+                raise SourceError("/proc/net/sockstat", f"protocol {protocol!r}") from error
             self._metrics[protocol, field] = metric
         return metric
 

@@ -102,17 +102,29 @@ def collect(raw: Raw) -> list[Family]:
     return [Family(_CONNECTIONS, _ROWS, (*counts, raw.received, raw.sent))]
 
 
+class TcpStat:
+    """Asks the kernel over `sockets`, and reads the files where that is refused or there is None."""
+
+    def __init__(self, tree: Tree, sockets: Sockets | None) -> None:
+        self._tree = tree
+        self._sockets = sockets
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        if self._sockets is not None:
+            try:
+                return collect(Raw(*self._sockets.read()))
+            except (OSError, SourceError) as error:
+                logger.debug("sock_diag refused error=%s", error)
+        return collect(read(self._tree))
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._sockets is not None:
+            self._sockets.close()
+
+
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    if not host.tree.proc_is_live:
-        return Collector(lambda: collect(read(host.tree)))
-    sockets = Sockets()
-
-    def from_kernel() -> list[Family]:
-        try:
-            return collect(Raw(*sockets.read()))
-        except (OSError, SourceError) as error:
-            logger.debug("sock_diag refused error=%s", error)
-            return collect(read(host.tree))
-
-    return Collector(from_kernel, sockets.close)
+    found = TcpStat(host.tree, Sockets() if host.tree.proc_is_live else None)
+    return Collector(found.collect, found.close)

@@ -171,7 +171,8 @@ class Lane(Generic[T]):
         """Run the jobs and wait; what is stuck already is not started again.
 
         Each job may take its own deadline, but once time runs short (several are stuck at once, as all mounts
-        of a dead server are) only its share of what is left of `budget_seconds`.
+        of a dead server are) only half of what is left of `budget_seconds`. However many jobs come back, they
+        take nothing of each other's patience.
         """
         return self.start(jobs, budget_seconds)()
 
@@ -187,8 +188,7 @@ class Lane(Generic[T]):
                 if job is None:
                     finished.wait()
                     break
-                share = (ends - monotonic()) / max(1, len(batch.jobs) - len(batch.outcomes))
-                deadline = max(_SHORTEST_WAIT_SECONDS, min(job.deadline_seconds, share))
+                deadline = max(_SHORTEST_WAIT_SECONDS, min(job.deadline_seconds, (ends - monotonic()) / 2))
                 if batch.seconds_left(deadline) <= 0:
                     self.give_up(batch, job)
                 else:

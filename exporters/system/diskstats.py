@@ -25,6 +25,8 @@ SETTINGS = (INCLUDE, EXCLUDE)
 _BYTES_PER_SECTOR = 512
 _SECONDS_PER_MILLISECOND = 0.001  # a product as in node_exporter, whose last digits differ from a quotient's
 _NAME_FIELDS = 3
+_LEAST_FIELDS = 14
+"""Before Linux 2.6.25 the line of a partition was shorter and meant something else."""
 
 
 def _counter(name: str, text: str) -> Metric:
@@ -138,7 +140,7 @@ class Disks:
         disks = []
         for line in self._tree.proc("diskstats").split(b"\n"):
             fields = line.split()
-            if len(fields) <= _NAME_FIELDS or not self._accept(name := label(fields[2])):
+            if len(fields) < _LEAST_FIELDS or not self._accept(name := label(fields[2])):
                 continue
             try:
                 counters = tuple(map(int, fields[_NAME_FIELDS:]))
@@ -176,9 +178,13 @@ def parse_properties(text: bytes) -> dict[str, str]:
 def collect(raw: list[Disk]) -> list[Family]:
     """A family for each field; an old kernel's lines are shorter and lack the later ones."""
     families = [Family(_INFO, tuple(map(_info_row, raw)), (1,) * len(raw))] if raw else []
+    all_rows = tuple((disk.name,) for disk in raw)
+    shortest = min((len(disk.counters) for disk in raw), default=0)
     for place, (metric, factor) in enumerate(_COLUMNS):
-        disks = [disk for disk in raw if len(disk.counters) > place]
-        rows = tuple((disk.name,) for disk in disks)
+        disks, rows = raw, all_rows
+        if place >= shortest:
+            disks = [disk for disk in raw if len(disk.counters) > place]
+            rows = tuple((disk.name,) for disk in disks)
         values: list[Number] = [disk.counters[place] * factor for disk in disks]
         families.append(Family(metric, rows, values))
     with_filesystem = tuple(_filesystem_row(disk) for disk in raw if disk.properties.get("ID_FS_TYPE"))

@@ -121,7 +121,7 @@ _SPEEDS = frozenset({"input", "min", "max", "target"})
 
 
 @lru_cache(maxsize=512)
-def measure(kind: str, element: str, has_value: bool) -> tuple[Metric, Callable[[bytes], Number]]:
+def measure(kind: str, element: str, *, has_value: bool) -> tuple[Metric, Callable[[bytes], Number]]:
     """The metric of an element and what makes its unit of the driver's; `has_value` where the sensor has a
     file without an element (pwm1) beside this one.
     """
@@ -225,7 +225,7 @@ def _cells(chip: str, sensor: str, elements: Mapping[str, Attribute], spoken: st
             if spoken is not None:
                 yield Cell(_FREQUENCY, (chip, clean(spoken)), found.file, _millionth)
         elif element != "label":
-            metric, parse = measure(found.kind, element, "" in elements)
+            metric, parse = measure(found.kind, element, has_value="" in elements)
             yield Cell(metric, (chip, sensor), found.file, parse)
 
 

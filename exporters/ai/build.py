@@ -2,8 +2,8 @@
 
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
+from operator import is_not
 from pathlib import Path
 
 from exporters.ai import litellm, ollama, vllm
@@ -45,17 +45,46 @@ SETTINGS = (*URLS.values(), *TOKENS.values(), CA_FILE, INTERVAL, TIMEOUT, MODELS
 _MOST_SERVERS = 32
 
 
-@dataclass(frozen=True, slots=True)
 class _Server:
-    teller: Teller
-    background: Background
+    """One server's thread and what it last told."""
+
+    def __init__(self, teller: Teller, background: Background) -> None:
+        self.background = background
+        self._down = teller.down()
 
     def families(self) -> Sequence[Family]:
         """The last reading, or that the server is down; nothing before the first reading has ended."""
         try:
             return self.background.collect()
         except ExporterError:
-            return () if self.background.age_seconds() is None else self.teller.down()
+            return () if self.background.age_seconds() is None else self._down
+
+
+class _Servers:
+    """All servers as one collector. What none has told anew is handed out again as it was."""
+
+    def __init__(self, servers: Sequence[_Server]) -> None:
+        self._servers = servers
+        self._told: list[Sequence[Family]] = []
+        self._merged: list[Family] = []
+
+    def collect(self) -> Sequence[Family]:
+        if not self._servers:
+            raise NoDataError("no model server is named")
+        told = [server.families() for server in self._servers]
+        if len(told) != len(self._told) or any(map(is_not, told, self._told)):
+            self._told, self._merged = told, merged(told)
+        if not self._merged:
+            raise ExporterError("ai: the first readings are still under way")
+        return self._merged
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.background.close()
+
+    def age_seconds(self) -> float | None:
+        ages = [server.background.age_seconds() for server in self._servers]
+        return max((age for age in ages if age is not None), default=None)
 
 
 def build(host: Host) -> Collector:
@@ -64,25 +93,8 @@ def build(host: Host) -> Collector:
     Raises:
         SettingError: an address is none, is given twice, or there are too many.
     """
-    servers = _servers(host)
-
-    def collect() -> Sequence[Family]:
-        if not servers:
-            raise NoDataError("no model server is named")
-        families = merged([server.families() for server in servers])
-        if not families:
-            raise ExporterError("ai: the first readings are still under way")
-        return families
-
-    def close() -> None:
-        for server in servers:
-            server.background.close()
-
-    def age_seconds() -> float | None:
-        ages = [server.background.age_seconds() for server in servers]
-        return max((age for age in ages if age is not None), default=None)
-
-    return Collector(collect, close, age_seconds)
+    servers = _Servers(_servers(host))
+    return Collector(servers.collect, servers.close, servers.age_seconds)
 
 
 def _servers(host: Host) -> list[_Server]:

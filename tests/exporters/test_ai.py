@@ -494,3 +494,13 @@ def test_a_damaged_answer_never_yields_a_page_that_cannot_be_read(data):
     told(
         "it", reading(*accounts.models.values(), uses=tuple(accounts.uses.values())), Bounds(with_people=True)
     )
+
+
+def test_what_nobody_told_anew_is_handed_out_again():
+    """So that it is not rendered again for each scrape."""
+    with serving(Behaviour(VLLM)) as url:
+        collector = build(host({"collector.ai.vllm-url": (url, f"http://127.0.0.1:{free_port()}")}))
+        try:
+            assert collector.collect() is collector.collect()
+        finally:
+            collector.close()

@@ -101,7 +101,7 @@ class Background:
 
     def _reading(self) -> _Kept:
         try:
-            families = self._read()
+            families = tuple(self._read())  # the same reading at each scrape, as the renderer sees by it
         except Exception as error:  # noqa: BLE001 - the isolating runner of a background source
             return _Kept((), error, self._steady())
         return _Kept(families, None, self._steady())

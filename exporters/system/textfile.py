@@ -100,7 +100,7 @@ class TextFiles:
         self._folders = [folder for folder in folders if folder]
         self._files: dict[str, File] = {}
         self._raw = Raw(())
-        self._families: list[Family] | None = None
+        self._families: tuple[Family, ...] | None = None
         self._faults: frozenset[tuple[str, str]] = frozenset()
         self._is_taken: Callable[[str], bool] = lambda _: False
 
@@ -108,12 +108,13 @@ class TextFiles:
         """Be told how to ask whether another collector has a metric of that name."""
         self._is_taken = is_taken
 
-    def collect(self) -> list[Family]:
-        """Read and collect; the same families as before where no file has changed."""
+    def collect(self) -> tuple[Family, ...]:
+        """Read and collect; the same tuple as before where no file has changed."""
         raw = self.read()
         if self._families is None or raw != self._raw or self._has_lost_a_name():
             self._raw = raw
-            self._families, faults = collect(raw, self._is_taken)
+            families, faults = collect(raw, self._is_taken)
+            self._families = tuple(families)
             self._complain(faults)
         return self._families
 

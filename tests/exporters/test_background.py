@@ -53,7 +53,7 @@ def test_the_first_reading_may_still_be_under_way():
     source.wait_for_reading()
     source.let_through()
     source.wait_for_reading()
-    assert under_test.collect() == [ONE.one(1)]
+    assert under_test.collect() == (ONE.one(1),)
     under_test.close()
     source.let_through()
 
@@ -62,10 +62,10 @@ def test_the_age_grows_until_the_reading_is_too_old():
     source = Source()
     source.let_through()
     under_test = background(source, interval_seconds=10.0)
-    assert under_test.collect() == [ONE.one(1)]
+    assert under_test.collect() == (ONE.one(1),)
     source.now += under_test.stale_seconds
     assert under_test.age_seconds() == under_test.stale_seconds
-    assert under_test.collect() == [ONE.one(1)]
+    assert under_test.collect() == (ONE.one(1),)
     source.now += 0.1
     with pytest.raises(ExporterError):
         under_test.collect()
@@ -90,13 +90,13 @@ def test_it_reads_again_and_again():
     source = Source()
     source.let_through()
     under_test = background(source)
-    assert under_test.collect() == [ONE.one(1)]
+    assert under_test.collect() == (ONE.one(1),)
     source.wait_for_reading()  # the first
     for turn in range(2, 6):
         source.wait_for_reading()
         source.let_through()
-        assert under_test.collect() in ([ONE.one(turn - 1)], [ONE.one(turn)])
+        assert under_test.collect() in ((ONE.one(turn - 1),), (ONE.one(turn),))
     source.wait_for_reading()
-    assert under_test.collect() == [ONE.one(5)]
+    assert under_test.collect() == (ONE.one(5),)
     under_test.close()
     source.let_through()

@@ -18,7 +18,9 @@ from exporters.text import Renderer
 from tests.exporters.exposition import Exposition, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from exporters.samples import Family
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "system"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -48,6 +50,19 @@ def host(saved: Tree, flags: Mapping[str, str] | None = None) -> Host:
 def only(*collectors: str) -> dict[str, str]:
     """Flags that switch on these collectors alone."""
     return {"collector.disable-defaults": "true", **{f"collector.{name}": "true" for name in collectors}}
+
+
+def plant(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files of a tree, each by its name below the folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def text(families: Sequence[Family]) -> Exposition:
+    """Families as a scrape would show them."""
+    return parse(Renderer().render(families))
 
 
 async def scrape(found: Host) -> Exposition:

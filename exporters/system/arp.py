@@ -67,9 +67,10 @@ def count(links: Links) -> Raw:
         OSError: the kernel refuses.
         SourceError: an answer is malformed.
     """
-    names = {link.index: label(link.name) for link in links.read()}
+    neighbours = links.neighbours()
+    names = {link.index: label(link.name) for link in links.read()} if neighbours else {}
     entries: dict[str, int] = {}
-    for datagram, start, end in links.neighbours():
+    for datagram, start, end in neighbours:
         if end - start < _NEIGHBOUR.size:
             raise SourceError("rtnetlink", f"neighbour in {end - start} bytes")
         _, index, state, _, _ = _NEIGHBOUR.unpack_from(datagram, start)

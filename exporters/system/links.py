@@ -37,7 +37,7 @@ _LINKS = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_EXTENSIONS, _SKIP_STATISTICS.t
 _STATISTICS = Struct("=B3xiI")  # family, index, mask: struct if_stats_msg
 _LINK_64 = 1  # IFLA_STATS_LINK_64, also as a bit of the mask
 _COUNTERS = Struct("=HH24Q")  # an attribute and struct rtnl_link_stats64 up to rx_nohandler
-_FRESH_SECONDS = 0.05
+_FRESH_SECONDS = 0.5  # a list of thousands takes long enough for the next collector to find it old
 
 
 @dataclass(frozen=True, slots=True)

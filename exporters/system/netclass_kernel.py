@@ -32,13 +32,15 @@ _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dorman
 _IFF_UP = 0x1
 _IFF_DORMANT = 0x20000
 _ATTEMPTS = 3
+_COMPARED = 16
 
 
 class Kernel:
     """Asks for the devices, except those that `ignored` finds.
 
     /sys may show another network namespace than this process's (a container with the host's /sys): the two
-    are compared before the first answer is believed, and where they differ, nothing is.
+    are compared (names, and of the first few numbers and addresses) before the first answer is believed, and
+    where they differ, nothing is.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Kernel:
     def _check(self, links: tuple[Link, ...]) -> None:
         names = {os.fsdecode(link.name) for link in links}
         if names != {name for name in self._tree.sys_list(FOLDER) if name != "bonding_masters"} or not all(
-            self._is_same(link) for link in links
+            self._is_same(link) for link in links[:_COMPARED]
         ):
             self._attempts_left -= 1  # it may also be a device that came or went just now
             raise SourceError("/sys/class/net", "other devices than the kernel's")

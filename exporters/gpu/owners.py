@@ -8,6 +8,7 @@ qemu.slice/NNN.scope (Proxmox VE). A process that is gone or of another pid name
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from exporters.errors import SourceError
 from exporters.system.tree import Tree, read_file
@@ -50,10 +51,12 @@ class Owners:
         self._tree = tree
         self._known: dict[int, tuple[bytes, Owner]] = {}
         self._names: dict[int, str] = {}
-        self._passwd = b""
+        self._passwd = Path(tree.below_root("/etc/passwd"))
+        self._version: tuple[int, int, int] | None = None
 
     def of(self, pids: set[int]) -> dict[int, Owner]:
         """Owners of these processes; one that has just gone keeps the owner that it had."""
+        self._learn_names()
         found = {pid: self._owner(pid) for pid in pids}
         for pid in self._known.keys() - pids:
             del self._known[pid]
@@ -67,26 +70,29 @@ class Owners:
                 return known[1]
             status = self._tree.proc_once(f"{pid}/status")
             cgroup = self._tree.proc_once(f"{pid}/cgroup")
-            user = self._user(uid(status))
+            number = uid(status)
         except (OSError, SourceError):
             return NOBODY if known is None else known[1]
         container, runtime, guest = place(cgroup)
-        owner = Owner(user, container, runtime, guest)
+        owner = Owner(self._names.get(number, str(number)), container, runtime, guest)
         self._known[pid] = (start, owner)
         return owner
 
-    def _user(self, number: int) -> str:
-        """The name of a uid; the number itself where passwd does not have it, as for ids of a container."""
-        if number not in self._names:
-            self._names = names(self._read_passwd())
-            self._names.setdefault(number, str(number))
-        return self._names[number]
-
-    def _read_passwd(self) -> bytes:
+    def _learn_names(self) -> None:
+        """Read passwd again where it is another one than before. A uid that it does not have, as those of a
+        container, is called by its number.
+        """
         try:
-            return read_file(self._tree.below_root("/etc/passwd"))
+            stat = self._passwd.stat()
+            version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if version == self._version:
+                return
+            self._names = names(read_file(str(self._passwd)))
         except (OSError, SourceError):
-            return b""
+            version, self._names = None, {}
+        if version != self._version:
+            self._version = version
+            self._known.clear()
 
 
 def start_time(stat: bytes) -> bytes:

@@ -153,10 +153,10 @@ class TestOwners:
 
     def test_a_user_that_was_added_later_has_a_name(self, here):
         here.start(10, uid=1001)
-        owners = Owners(here.tree)
-        owners.of({10})
-        here.passwd.write_text("cy:x:1003:1003::/:\n")
         here.start(11, uid=1003)
+        owners = Owners(here.tree)
+        assert owners.of({10, 11}) == {10: Owner("ana"), 11: Owner("1003")}
+        here.passwd.write_text("ana:x:1001:1001::/:\ncy:x:1003:1003::/home/cy:\n")
         assert owners.of({10, 11}) == {10: Owner("ana"), 11: Owner("cy")}
 
     def test_without_passwd_a_user_is_a_number(self, here):

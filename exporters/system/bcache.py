@@ -204,7 +204,7 @@ def find(tree: Tree, *, priorities: bool) -> Iterator[Cell]:
     for uuid in tree.sys_list(_FOLDER):
         if "-" in uuid:
             folder = f"{_FOLDER}/{uuid}"
-            yield from (Cell(metric, (uuid,), f"{folder}/{file}", parse) for file, metric, parse in _SET)
+            yield from (Cell(metric, (uuid,), f"{folder}/{file}", parse, 0) for file, metric, parse in _SET)
             for node in tree.sys_list(folder):
                 files = _files(node, of_cache)
                 yield from (

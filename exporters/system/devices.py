@@ -17,20 +17,24 @@ _READINGS_PER_SEARCH = 30
 
 
 class Cell(NamedTuple):
-    """One series: the metric, its label values, the file below /sys, and what makes a number of its text."""
+    """One series: the metric, its label values, the file below /sys, and what makes a number of its text.
+
+    `otherwise` is there where node_exporter sends a number although the file told none.
+    """
 
     metric: Metric
     row: Row
     file: str
     parse: Callable[[bytes], Number]
+    otherwise: Number | None = None
 
 
 class Column(NamedTuple):
-    """The cells of one metric; `cells` has file and parser beside each of the `rows`."""
+    """The cells of one metric, each beside its one of the `rows`."""
 
     metric: Metric
     rows: Rows
-    cells: tuple[tuple[str, Callable[[bytes], Number]], ...]
+    cells: tuple[Cell, ...]
 
 
 Raw = tuple[tuple[Column, Sequence[Number | None]], ...]
@@ -69,14 +73,14 @@ class Sensors:
         raw = []
         for column in self._columns:
             values: list[Number | None] = []
-            for file, parse in column.cells:
+            for _, _, file, parse, otherwise in column.cells:
                 try:
                     values.append(parse(attribute(file)))
                 except FileNotFoundError:
-                    values.append(None)
+                    values.append(otherwise)
                     self._readings_left = 0
                 except (OSError, ValueError):
-                    values.append(None)
+                    values.append(otherwise)
             raw.append((column, values))
         return tuple(raw)
 
@@ -95,9 +99,9 @@ class Sensors:
 
 def columns(cells: Iterable[Cell]) -> tuple[Column, ...]:
     """The cells by metric, in the order of their first; of cells for the same series the first holds."""
-    found: dict[Metric, dict[Row, tuple[str, Callable[[bytes], Number]]]] = {}
+    found: dict[Metric, dict[Row, Cell]] = {}
     for cell in cells:
-        found.setdefault(cell.metric, {}).setdefault(cell.row, (cell.file, cell.parse))
+        found.setdefault(cell.metric, {}).setdefault(cell.row, cell)
     return tuple(Column(metric, tuple(rows), tuple(rows.values())) for metric, rows in found.items())
 
 

@@ -1,7 +1,7 @@
 """The `thermal_zone` collector: node_thermal_zone_temp and node_cooling_device_* of /sys/class/thermal.
 
 https://docs.kernel.org/driver-api/thermal/sysfs-api.html. A zone that is switched off, or whose sensor fails,
-is absent; node_exporter sends 0 for it.
+is at 0 degrees, as in node_exporter; a cooling device that fails is absent.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def find(tree: Tree) -> Iterator[Cell]:
         folder = f"{_FOLDER}/{node}"
         zone, device = node.removeprefix(_ZONE), node.removeprefix(_DEVICE)
         if zone != node and zone[:1].isdigit():
-            yield Cell(_TEMPERATURE, (text(tree, f"{folder}/type"), zone), f"{folder}/temp", _celsius)
+            yield Cell(_TEMPERATURE, (text(tree, f"{folder}/type"), zone), f"{folder}/temp", _celsius, 0)
         elif device != node and device[:1].isdigit():
             row = (device, text(tree, f"{folder}/type"))
             yield Cell(_STATE, row, f"{folder}/cur_state", whole)

@@ -146,14 +146,18 @@ def test_any_name_of_a_file_makes_a_metric_or_nothing(kind, element):
         assert metric.name.startswith("node_hwmon_")
 
 
-def test_a_zone_that_is_switched_off_is_absent():
-    seen = collect(thermal_zone, Failing(FIXTURES / "numa", {"thermal_zone1/temp": EAGAIN}))
+def test_a_zone_that_is_switched_off_is_cold_as_in_node_exporter():
+    failing = Failing(FIXTURES / "numa", {"thermal_zone1/temp": EAGAIN, "cooling_device1/cur_state": EIO})
+    seen = collect(thermal_zone, failing)
     assert seen.of("node_thermal_zone_temp", zone="2", type="x86_pkg_temp") == 63
-    assert (
-        "node_thermal_zone_temp",
-        frozenset({"zone": "1", "type": "x86_pkg_temp"}.items()),
-    ) not in seen.values
+    assert seen.of("node_thermal_zone_temp", zone="1", type="x86_pkg_temp") == 0
     assert seen.of("node_cooling_device_cur_state", name="2", type="intel_powerclamp") == -1
+    assert {
+        dict(labels)["name"] for name, labels in seen.values if name == "node_cooling_device_cur_state"
+    } == {
+        "0",
+        "2",
+    }
 
 
 def test_energy_that_wraps_begins_anew(folder):

@@ -3,6 +3,8 @@
 Documentation/networking/bonding.rst; a slave's state is in `lower_NAME`, on older kernels in `slave_NAME`.
 """
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
@@ -16,7 +18,7 @@ _ACTIVE = Metric("node_bonding_active", Kind.GAUGE, "Slaves of the bond whose li
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The state of each slave by bond: `up` or another word."""
+    """The state of each slave by bond: `up` or another word, none where a slave does not tell it."""
 
     bonds: dict[str, tuple[str, ...]]
 
@@ -26,27 +28,29 @@ def read(tree: Tree) -> Raw:
 
     Raises:
         NoDataError: the bonding driver is not loaded.
-        OSError: a bond or a slave went while it was read.
     """
     try:
         masters = tree.sys("class/net/bonding_masters")
     except FileNotFoundError as error:
         raise NoDataError("no bonds") from error
-    return Raw({label(master): _states(tree, label(master)) for master in masters.split()})
+    bonds = {}
+    for master in masters.split():
+        with suppress(FileNotFoundError):  # it was removed just now
+            bonds[label(master)] = _states(tree, os.fsdecode(master))
+    return Raw(bonds)
 
 
 def _states(tree: Tree, master: str) -> tuple[str, ...]:
     folder = f"class/net/{master}"
-    slaves = tree.sys(f"{folder}/bonding/slaves").split()
-    return tuple(_state(tree, folder, label(slave)) for slave in slaves)
+    slaves = tree.sys_once(f"{folder}/bonding/slaves").split()
+    return tuple(_state(tree, folder, os.fsdecode(slave)) for slave in slaves)
 
 
 def _state(tree: Tree, folder: str, slave: str) -> str:
-    try:
-        text = tree.sys(f"{folder}/lower_{slave}/bonding_slave/mii_status")
-    except FileNotFoundError:
-        text = tree.sys(f"{folder}/slave_{slave}/bonding_slave/mii_status")
-    return label(text.strip())
+    for link in ("lower", "slave"):
+        with suppress(OSError):
+            return label(tree.sys_once(f"{folder}/{link}_{slave}/bonding_slave/mii_status"))
+    return ""
 
 
 def collect(raw: Raw) -> list[Family]:

@@ -164,7 +164,7 @@ def bond(folder, name, slaves, prefix="lower"):
 
 
 def test_bonds_of_new_and_old_kernels(folder):
-    (folder / "sys/class/net/bonding_masters").write_text("bond0 int empty\n")
+    (folder / "sys/class/net/bonding_masters").write_text("bond0 int empty gone\n")
     bond(folder, "bond0", {"eth0": "up", "eth1": "down"})
     bond(folder, "int", {"eth2": "up", "eth3": "up"}, prefix="slave")
     bond(folder, "empty", {})
@@ -173,6 +173,9 @@ def test_bonds_of_new_and_old_kernels(folder):
     assert seen.of("node_bonding_active", master="bond0") == 1
     assert seen.of("node_bonding_active", master="int") == 2
     assert seen.of("node_bonding_slaves", master="empty") == 0
+    (folder / "sys/class/net/bond0/lower_eth0/bonding_slave/mii_status").unlink()
+    again = bonding.read(at(folder))
+    assert again.bonds == {"bond0": ("", "down"), "int": ("up", "up"), "empty": ()}
 
 
 def write(folder, files):

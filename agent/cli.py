@@ -167,8 +167,8 @@ def _add_export(commands: "_Commands", describing: bool) -> None:
     parser = commands.add_parser(
         "export",
         help="serve /metrics alone, without a controller",
-        description="Serves this machine's metrics under node_exporter's, dcgm-exporter's and "
-        "prometheus-pve-exporter's names.\nNeeds no configuration and no enrolment.",
+        description="Serves this machine's metrics under node_exporter's, dcgm-exporter's and\n"
+        "prometheus-pve-exporter's names. Needs no configuration and no enrolment.",
     )
     parser.add_argument(
         "--listen",
@@ -259,6 +259,7 @@ def _configured(parser: argparse.ArgumentParser) -> None:
 
 def _exporter_options(parser: argparse.ArgumentParser, describing: bool) -> None:
     parser.formatter_class = _Help
+    parser.allow_abbrev = False  # what is nearly right is told, not taken
     if describing:
         from agent.exporter_flags import describe
 

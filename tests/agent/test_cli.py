@@ -139,3 +139,82 @@ def test_commands_without_a_network_do_not_load_one() -> None:
     program = "import sys, agent.cli; print(*({'aiohttp', 'cryptography', 'asyncio'} & set(sys.modules)))"
     done = subprocess.run((sys.executable, "-c", program), capture_output=True, check=True, text=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "meant"),
+    [
+        ("--collector.netdv", "--collector.netdev"),
+        ("--no-collector.filesytem", "--collector.filesystem"),
+        ("--collector.netdev.device-exlude=x", "--collector.netdev.device-exclude"),
+        ("--web.listen-adress=:1", "--web.listen-address"),
+        ("--path.procf=/proc", "--path.procfs"),
+    ],
+)
+def test_a_flag_that_is_nearly_right_is_told(flag: str, meant: str) -> None:
+    done = agent("export", flag)
+    assert done.returncode == 64
+    assert f"did you mean {meant}?".encode() in done.stderr
+
+
+@pytest.mark.parametrize("command", ["export", "run", "check"])
+def test_help_has_every_collector_and_fits_a_terminal(command: str) -> None:
+    from exporters.table import TABLE
+
+    text = agent(command, "--help").stdout.decode()
+    assert {row.name for row in TABLE} <= {line.split()[0] for line in text.splitlines() if line.strip()}
+    assert max(map(len, text.splitlines())) <= 100
+    assert "--web.config.file" in text
+
+
+def configured(tmp_path: Path, metrics: str) -> str:
+    path = tmp_path / "agent.yaml"
+    path.write_text(f"state: {tmp_path}\nmetrics:\n{metrics}")
+    path.chmod(0o600)
+    return str(path)
+
+
+def test_check_says_what_would_run(tmp_path: Path) -> None:
+    file = configured(tmp_path, "  listen: 127.0.0.1:9100\n  flags: {collector.interrupts: true}\n")
+    done = agent("check", "--config", file, "--no-collector.cpu")
+    assert done.returncode == 0, done.stderr
+    on = next(line for line in done.stdout.decode().splitlines() if line.startswith("on")).split()
+    assert "interrupts" in on
+    assert "cpu" not in on
+    assert b"127.0.0.1:9100/metrics, plain HTTP, no users" in done.stdout
+
+
+WRONG = {
+    "a flag": (
+        "  flags: {collector.netdv: true}\n",
+        "metrics.flags.collector.netdv: no such flag; did you mean",
+    ),
+    "a value": (
+        "  flags: {collector.netdev.device-exclude: '('}\n",
+        "metrics.flags.collector.netdev.device-exclude: '(' is not a regular expression",
+    ),
+    "two": ("  flags: {collector.x: true, web.max-requests: many}\n", "metrics.flags.web.max-requests:"),
+    "the address": ("  listen: 0.0.0.0:9100\n", "0.0.0.0:9100: not a loopback address"),
+    "the web configuration": (
+        "  flags: {web.config.file: /nowhere/web.yml}\n",
+        "/nowhere/web.yml: No such file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("metrics", "why"), WRONG.values(), ids=WRONG.keys())
+def test_check_says_what_is_wrong(metrics: str, why: str, tmp_path: Path) -> None:
+    done = agent("check", "--config", configured(tmp_path, metrics))
+    assert done.returncode == 1
+    assert why.encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stdout == b""
+
+
+def test_run_names_the_key_of_a_wrong_flag(tmp_path: Path) -> None:
+    house = House(tmp_path).enroll()
+    text = house.config.read_text()
+    house.config.write_text(text + "\nmetrics: {flags: {collector.netdv: true}}\n")
+    done = agent("run", "--config", str(house.config))
+    assert done.returncode == 1
+    assert b"metrics.flags.collector.netdv: no such flag" in done.stderr

@@ -68,6 +68,7 @@ SYSTEM = (
     Row("bonding", "system.bonding", "/sys/class/net/*/bonding"),
     Row("btrfs", "system.btrfs", "/sys/fs/btrfs, btrfs ioctls"),
     Row("buddyinfo", "system.buddyinfo", "/proc/buddyinfo", by_default=False),
+    Row("cgroups", "system.cgroups", "/proc/cgroups", by_default=False),
     Row("conntrack", "system.conntrack", "/proc/sys/net/netfilter, /proc/net/stat/nf_conntrack"),
     Row("cpu", "system.cpu", "/proc/stat, /sys/devices/system/cpu"),
     Row(

@@ -8,12 +8,13 @@ qemu.slice/VMID.scope.
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Number
+from exporters.system.container_names import ContainerNames
 from exporters.system.tree import Tree, read_file
 
 ROOT = "fs/cgroup"
@@ -79,9 +80,9 @@ class Values(NamedTuple):
 
 
 class Key(NamedTuple):
-    """What is reported: a unit by its name, or a container by its runtime and name."""
+    """What is reported: a unit by its name, or a container by its runtime and name; `kind` says which."""
 
-    kind: Literal["unit", "container"]
+    kind: str
     labels: tuple[str, ...]
 
 
@@ -95,12 +96,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What each unit and container used."""
+    """What each unit and container used, and names of containers that the hierarchy does not tell."""
 
     used: dict[Key, Values]
+    names: Mapping[Key, str] = field(default_factory=dict)
 
 
-def read(tree: Tree) -> Raw:
+def read(tree: Tree, names: ContainerNames) -> Raw:
     """Walk the hierarchy; what goes meanwhile is left out.
 
     Raises:
@@ -111,14 +113,19 @@ def read(tree: Tree) -> Raw:
     if not os.path.exists(f"{root}/cgroup.controllers"):  # noqa: PTH110 - a path as text
         raise NoDataError("no hierarchy of cgroup v2")
     used: dict[Key, Values] = {}
+    identifiers: dict[Key, tuple[str, str]] = {}
     for found in walk(root):
         try:
             used[found.key] = read_values(found.path)
         except FileNotFoundError:
             continue
+        identifier = _IDENTIFIER.search(found.path.rpartition("/")[2])
+        if identifier is not None and found.key.kind == "container":
+            identifiers[found.key] = (found.key.labels[0], identifier[0])
     if not used:
         raise NoDataError("neither units nor containers in the hierarchy of cgroup v2")
-    return Raw(used)
+    known = names.of(identifiers.values())
+    return Raw(used, {key: known[each] for key, each in identifiers.items() if each in known})
 
 
 def walk(root: str) -> Iterator[Found]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from exporters.background import Background
 from exporters.collector import Collector, Host
-from exporters.samples import Family, Kind, Row
+from exporters.samples import Family, Kind, Metric, Row
 from exporters.settings import duration, expression, whole
-from exporters.system.cgroup_tree import Raw, Values, read
+from exporters.system.cgroup_tree import Key, Raw, Values, read
+from exporters.system.container_names import ContainerNames
 from exporters.system.filters import accepts
 from exporters.system.toplist import Numbers, TopList
 from exporters.system.usage import Series, Sheet, single
@@ -83,6 +84,12 @@ _SHEETS = {
     kind: Sheet(kind, labels, _SERIES, Values._fields)
     for kind, labels in {"unit": ("unit",), "container": ("runtime", "container")}.items()
 }
+_INFO = Metric(
+    "steward_container_info",
+    Kind.GAUGE,
+    "What the container is called, where its runtime tells: in Kubernetes NAMESPACE/POD/CONTAINER.",
+    ("runtime", "container", "name"),
+)
 _CPU = (Values._fields.index("cpu_user"), Values._fields.index("cpu_system"))
 _MEMORY = Values._fields.index("memory")
 
@@ -124,7 +131,15 @@ class Users:
                 if key.kind == kind and self._accept("/".join(key.labels))
             }
             self._shares.of_all(used)
-            families += sheet.families(self._lists[kind].choose(used))
+            chosen = self._lists[kind].choose(used)
+            families += sheet.families(chosen)
+            named = [
+                (*labels, raw.names[key])
+                for labels in chosen.shown
+                if (key := Key(kind, labels)) in raw.names
+            ]
+            if named:
+                families.append(Family(_INFO, tuple(named), [1] * len(named)))
         return families
 
 
@@ -136,8 +151,9 @@ def build(host: Host) -> Collector:
     """The collector on this host, in the background."""
     settings = host.settings
     users = Users(settings[MOST], accepts(include=settings[INCLUDE], exclude=settings[EXCLUDE]))
+    names = ContainerNames(host.tree)
 
     def collected() -> Sequence[Family]:
-        return users.collect(read(host.tree))
+        return users.collect(read(host.tree, names))
 
     return Background("units", collected, interval_seconds=settings[INTERVAL]).collector()

@@ -11,16 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.errors import NoDataError, SourceError
-from exporters.system import units
+from exporters.system import cgroups, units
 from exporters.system.cgroup_tree import Key, Raw, Values, classify, read, read_values
+from exporters.system.container_names import ContainerNames
 from exporters.system.toplist import TopList
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
+from tests.exporters.reference import compare
 from tests.exporters.trees import FIXTURES, at, host, tree
 
 ID = "0123456789abcdef" * 4
 SHORT = ID[:12]
 NOTHING = Values(*[None] * len(Values._fields))
+
+
+def of(saved):
+    return read(saved, ContainerNames(saved))
 
 
 def seen(raw, most=100, accept=lambda _: True):
@@ -63,7 +69,7 @@ def test_whose_a_folder_is(place, labels):
 
 class TestProxmoxHost:
     def test_units_and_containers(self):
-        found = seen(read(tree("pve")))
+        found = seen(of(tree("pve")))
         assert found.of("steward_unit_cpu_seconds_total", unit="pvedaemon.service", mode="user") == 50
         assert found.of("steward_container_memory_bytes", runtime="lxc", container="101") == 60 << 20
         assert found.of("steward_container_memory_limit_bytes", runtime="lxc", container="101") == 512 << 20
@@ -82,19 +88,19 @@ class TestProxmoxHost:
         )
 
     def test_nobody_is_named(self):
-        labels = {value for _, pairs in seen(read(tree("pve"))).values for _, value in pairs}
+        labels = {value for _, pairs in seen(of(tree("pve"))).values for _, value in pairs}
         assert not [value for value in labels if "1000" in value or "session" in value]
         assert "user.slice" in labels
 
     def test_what_the_kernel_does_not_tell_is_absent(self):
-        found = seen(read(tree("pve")))
+        found = seen(of(tree("pve")))
         for name, labels in found.values:
             unit = dict(labels).get("unit")
             assert not (unit == "getty@tty1.service" and "_io_" in name)
             assert not (unit == "zfs-zed.service" and "pressure" in name)
 
     def test_the_rest_is_summed(self):
-        found = seen(read(tree("pve")), most=1)
+        found = seen(of(tree("pve")), most=1)
         assert found.of("steward_container_tasks", runtime="qemu", container="100") == 12
         assert found.of("steward_container_tasks", runtime="other", container="other") == 9 + 31 + 2
         assert (
@@ -104,7 +110,7 @@ class TestProxmoxHost:
         assert not [name for name, labels in found.values if "peak" in name and ("unit", "other") in labels]
 
     def test_names_can_be_left_out(self):
-        found = seen(read(tree("pve")), accept=lambda name: name.startswith("qemu/"))
+        found = seen(of(tree("pve")), accept=lambda name: name.startswith("qemu/"))
         assert {dict(labels)["container"] for _, labels in found.values} == {"100", "9001"}
 
     def test_the_collector_of_the_table(self):
@@ -116,17 +122,61 @@ class TestProxmoxHost:
         assert names == {None, "qemu", "podman"}
 
 
+class TestNames:
+    """Of containers whose runtimes keep them in files, sound or not."""
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        for path in (
+            "var/lib/docker/containers/" + ID,
+            "var/lib/containers/storage/overlay-containers",
+            "var/log/containers",
+        ):
+            (tmp_path / "root" / path).mkdir(parents=True)
+        return tmp_path / "root"
+
+    @staticmethod
+    def found(root, *wanted):
+        return ContainerNames(at(root.parent)).of(wanted)
+
+    def test_docker(self, root):
+        (root / f"var/lib/docker/containers/{ID}/config.v2.json").write_text('{"Name": "/web", "Config": {}}')
+        assert self.found(root, ("docker", ID)) == {("docker", ID): "web"}
+
+    def test_podman(self, root):
+        path = root / "var/lib/containers/storage/overlay-containers/containers.json"
+        path.write_text(f'[{{"id": "{ID}", "names": ["db", "alias"]}}, {{"id": "x"}}, 7]')
+        assert self.found(root, ("podman", ID)) == {("podman", ID): "db"}
+
+    def test_kubernetes(self, root):
+        (root / f"var/log/containers/web-1_shop_nginx-{ID}.log").touch()
+        (root / "var/log/containers/odd.log").touch()
+        assert self.found(root, ("containerd", ID)) == {("containerd", ID): "shop/web-1/nginx"}
+
+    @pytest.mark.parametrize("text", ["", "[", "[]", '{"Name": 7}', "[" * 100_000, "\\xff"])
+    def test_files_that_tell_nothing(self, root, text):
+        (root / f"var/lib/docker/containers/{ID}/config.v2.json").write_text(text)
+        (root / "var/lib/containers/storage/overlay-containers/containers.json").write_text(text)
+        assert self.found(root, ("docker", ID), ("podman", ID)) == {}
+
+    def test_the_saved_host(self):
+        found = seen(of(tree("pve")))
+        assert (
+            found.of("steward_container_info", runtime="podman", container="ab12" * 3, name="ci-runner") == 1
+        )
+
+
 class TestHierarchies:
     def test_none_of_version_2(self):
         with pytest.raises(NoDataError):
-            read(tree("server"))
+            of(tree("server"))
 
     def test_one_without_units(self, tmp_path):
         root = tmp_path / "sys" / "fs" / "cgroup"
         (root / "group").mkdir(parents=True)
         (root / "cgroup.controllers").write_text("cpu\n")
         with pytest.raises(NoDataError):
-            read(at(tmp_path))
+            of(at(tmp_path))
 
     def test_a_folder_that_is_gone(self, tmp_path):
         with pytest.raises(FileNotFoundError):
@@ -161,7 +211,7 @@ class TestHierarchies:
         shutil.copytree(FIXTURES / "pve" / "sys/fs/cgroup/init.scope", root / "a.service")
         (root / "cgroup.controllers").write_text("")
         (root / "loop").symlink_to(root)
-        assert set(read(at(tmp_path)).used) == {Key("unit", ("a.service",))}
+        assert set(of(at(tmp_path)).used) == {Key("unit", ("a.service",))}
 
 
 def weigh(numbers):
@@ -208,3 +258,22 @@ def test_no_more_series_than_allowed():
     assert len(found.values) == 2 * 101
     assert found.of("steward_unit_tasks", unit="other") == 4900
     assert found.of("steward_unit_memory_bytes", unit="u4999.service") == 4999
+
+
+class TestControllers:
+    """node_exporter's collector of the name that one would look for first."""
+
+    async def test_the_same_as_node_exporter(self, tmp_path):
+        found = await compare(tmp_path, ("cgroups",), FIXTURES / "pve")
+        assert (found.missing(), found.extra(), found.other_kinds(), found.other_values()) == (
+            set(),
+            set(),
+            {},
+            {},
+        )
+        assert found.ours.of("node_cgroups_enabled", subsys_name="rdma") == 0
+
+    @pytest.mark.parametrize("text", [b"cpu 1\n", b"cpu 1 x 1\n"])
+    def test_malformed(self, text):
+        with pytest.raises(SourceError):
+            cgroups.collect(text)

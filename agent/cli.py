@@ -201,8 +201,8 @@ def _add_check(commands: "_Commands", describing: bool) -> None:
     parser = commands.add_parser(
         "check",
         help="check agent.yaml, flags and web configuration, and say what would run",
-        description="Reads what `steward-agent run` would read and starts nothing. Exit 1 where something "
-        "is wrong.",
+        description="Reads what `steward-agent run` would read and starts nothing.\n"
+        "Exit 1 where something is wrong.",
     )
     _configured(parser)
     _exporter_options(parser, describing)

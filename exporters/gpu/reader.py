@@ -8,7 +8,7 @@ reader does that at growing distances, and a GPU that is back is read again with
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
@@ -67,7 +67,8 @@ class Reader:
         self._table = ProcessTable(nvml)
         self._vgpus = Vgpus(nvml)
         self._is_open = False
-        self._is_watching = False
+        self._watched: frozenset[str] = frozenset()
+        self._was_up: dict[str, bool] = {}
         self._known: dict[str, Identity] = {}
         self._asked: dict[bytes, Identity] = {}
         self._patience = 1
@@ -105,6 +106,7 @@ class Reader:
             readings.setdefault(uuid, GpuReading(identity, up=False))
         self._gpm.prune()
         self._watch(handles)
+        self._tell(readings.values())
         self._plan(all_up=all(reading.up for reading in readings.values()))
         driver, cuda = self._versions
         return Raw(driver, tuple(readings.values()), cuda, self._log.counts(), self._log.last())
@@ -151,7 +153,7 @@ class Reader:
         """
         if not self._is_open:
             return
-        self._is_watching = False
+        self._watched = frozenset()
         for end in (self._events.end, self._gpm.close, self._nvml.nvmlShutdown):
             try:
                 end()
@@ -172,10 +174,11 @@ class Reader:
                 self._complain("", "nvmlEventSetWait_v2", error)
 
     def _watch(self, handles: dict[str, Any]) -> None:
-        """Have the events of this session's GPUs counted, those that are there at its first reading."""
+        """Have the events of this session's GPUs counted, also those that were plugged in meanwhile."""
         try:
-            if not self._is_watching:
-                self._is_watching = True
+            if handles.keys() - self._watched:
+                self._events.end()
+                self._watched = frozenset(handles)
                 self._events.begin(handles)
             self._events.fetch()
         except self._nvml.NVMLError as error:
@@ -188,7 +191,8 @@ class Reader:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             identity = self._identify(index, handle)
         except nvml.NVMLError as error:
-            self._complain(str(index), "nvmlDeviceGetHandleByIndex", error)
+            if error.value not in self._lost_codes:
+                self._complain(str(index), "nvmlDeviceGetHandleByIndex", error)
             return GpuReading(self._last_seen_at(index), up=False)
         uuid = identity.uuid
         handles[uuid] = handle
@@ -318,6 +322,16 @@ class Reader:
 
     def _number(self, uuid: str, call: Callable[[], int]) -> int:
         return self._call(uuid, call) or 0
+
+    def _tell(self, readings: Iterable[GpuReading]) -> None:
+        """Log when a GPU is lost and when it is back, once each time."""
+        for one in readings:
+            uuid = one.identity.uuid
+            if self._was_up.get(uuid, True) and not one.up:
+                logger.warning("GPU does not answer", extra={"gpu": uuid})
+            elif one.up and not self._was_up.get(uuid, True):
+                logger.warning("GPU answers again", extra={"gpu": uuid})
+            self._was_up[uuid] = one.up
 
     def _complain(self, uuid: str, call: str, error: Exception) -> None:
         """Once for each GPU and call; that a GPU cannot do something is no complaint at all."""

@@ -172,7 +172,7 @@ def test_a_driver_without_the_newer_calls_is_asked_by_the_older_ones(caplog):
     assert caplog.records == []
 
 
-def test_a_lost_gpu_costs_itself_and_comes_back_without_a_restart():
+def test_a_lost_gpu_costs_itself_and_comes_back_without_a_restart(caplog):
     lab = machine(*(gpu(number) for number in range(8)))
     with watched() as gpus:
         assert set(by(gpus.read(), UP, "uuid").values()) == {1}
@@ -187,6 +187,8 @@ def test_a_lost_gpu_costs_itself_and_comes_back_without_a_restart():
             seen = gpus.read()
     assert set(by(seen, UP, "uuid").values()) == {1}
     assert len(labels_of(seen, "DCGM_FI_DEV_GPU_TEMP")) == 8
+    said = [(record.getMessage(), record.gpu) for record in caplog.records]
+    assert said == [("GPU does not answer", "GPU-3"), ("GPU answers again", "GPU-3")]
 
 
 def test_a_gpu_that_was_lost_from_the_start_is_reported_too():

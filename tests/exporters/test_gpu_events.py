@@ -87,6 +87,17 @@ def test_after_a_new_session_they_are_registered_again():
         assert threading.active_count() == before  # one thread, from session to session
 
 
+def test_a_gpu_that_is_plugged_in_is_watched_too():
+    lab = machine(gpu(0))
+    with watched() as gpus:
+        gpus.read()
+        lab.play({"gpus": [gpu(0), gpu(1)]})
+        assert by(gpus.read(), "steward_gpu_up", "uuid") == {"GPU-0": 1, "GPU-1": 1}
+        lab.change("GPU-1", xids=(62,))
+        until(lambda: counted(gpus, "GPU-1", 62) == 1)
+        assert lab.calls("nvmlInitWithFlags") == 1
+
+
 def test_nothing_but_the_wait_is_beside_another_call():
     lab = machine(*(gpu(number) for number in range(4)))
     with watched() as gpus:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from itertools import count
 
@@ -22,6 +23,7 @@ from lab.tls import Authority
 from tests.exporters.exposition import parse
 from tests.exporters.model_servers import LITELLM, OLLAMA, VLLM, Behaviour, saved, serving
 from tests.exporters.trees import at, scrape
+from tests.real.servers import real_server
 
 
 def no_tls():
@@ -504,3 +506,15 @@ def test_what_nobody_told_anew_is_handed_out_again():
             assert collector.collect() is collector.collect()
         finally:
             collector.close()
+
+
+def test_prometheus_reads_the_text():
+    servers = {"ollama": (ollama.read, OLLAMA), "vllm": (vllm.read, VLLM), "litellm": (litellm.read, LITELLM)}
+    families = []
+    for service, (read, answers) in servers.items():
+        with serving(Behaviour(answers)) as url:
+            families.append(Teller(service, "here", Bounds(with_people=True)).families(read(fetch(url))))
+    argv = [str(real_server("promtool")), "check", "metrics"]
+    text = Renderer().render(merged(families)).encode()
+    done = subprocess.run(argv, input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")

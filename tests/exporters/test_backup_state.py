@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 from hashlib import sha256
 
 import pytest
@@ -21,6 +23,7 @@ from exporters.errors import NoDataError, SourceError
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
 from tests.exporters.trees import at, host, only, scrape
+from tests.real.servers import real_server
 
 GOOD = {
     "set": "etc",
@@ -289,3 +292,14 @@ def test_odd_fields_never_reach_the_page_unseen(changes):
     except SourceError:
         return
     parse(Renderer().render(state.collect(files.Raw((raw,), (), 0))))
+
+
+def test_prometheus_reads_the_text(tmp_path):
+    """It may only complain of the names of the restic dashboard, which end in _total and are gauges."""
+    write(tmp_path, last_success=SNAPSHOT)
+    write(tmp_path / "repositories", "local.json", snapshots=12, locks=1, size=9)
+    text = Renderer().render(state.collect(files.read(tmp_path))).encode()
+    argv = [str(real_server("promtool")), "check", "metrics"]
+    done = subprocess.run(argv, input=text, capture_output=True, check=False)
+    complaints = (done.stdout + done.stderr).decode().splitlines()
+    assert [line for line in complaints if not re.match(r"restic_\w+_total non-counter", line)] == []

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from exporters.errors import SourceError
+from exporters.system.passwd import names
 from exporters.system.tree import Tree, read_file
 
 UNKNOWN = "unknown"
@@ -119,16 +120,6 @@ def uid(status: bytes) -> int:
             if len(fields) > 1 and fields[1].isdigit():
                 return int(fields[1])
     raise SourceError("/proc/PID/status", "no Uid")
-
-
-def names(passwd: bytes) -> dict[int, str]:
-    """Names by uid; the first name of a uid holds (passwd(5))."""
-    found: dict[int, str] = {}
-    for line in passwd.split(b"\n"):
-        fields = line.split(b":")
-        if len(fields) > 2 and fields[0] and fields[2].isdigit():
-            found.setdefault(int(fields[2]), fields[0].decode("utf-8", "replace"))
-    return found
 
 
 def place(cgroup: bytes) -> tuple[str, str, str]:

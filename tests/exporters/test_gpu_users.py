@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from exporters.errors import SourceError
 from exporters.gpu.ledger import Ledger
-from exporters.gpu.owners import NOBODY, Owner, Owners, names, place, start_time, uid
+from exporters.gpu.owners import NOBODY, Owner, Owners, place, start_time, uid
 from exporters.gpu.readings import Field, GpuReading, Identity, Processes, ProcessReading
+from exporters.system.passwd import names
 from exporters.system.tree import Tree
 from tests.exporters.nvml import GIB, MIB, VALUES, by, gpu, labels_of, machine, watched
 

@@ -31,16 +31,13 @@ from exporters.gpu.readings import (
     Values,
     XidCount,
 )
+from exporters.gpu.session import Complaints, Session
 from exporters.gpu.vgpu import Vgpus
 
 logger = logging.getLogger(__name__)
 
 _COMPUTE_INSTANCE = re.compile(r"^[0-9]+c\.")
 """A compute instance that has a part of its GPU instance says so before the profile: 1c.3g.20gb."""
-_LONGEST_PATIENCE = 8
-"""While a GPU is lost NVML is initialised anew after 1, 2, 4 and then every 8 readings: initialising takes a
-second.
-"""
 
 
 class Reader:
@@ -61,20 +58,17 @@ class Reader:
         self._nvml = nvml
         self._steady = steady
         self._log = XidLog()
+        self._complain = Complaints(nvml)
         self._events = Events(nvml, self._log, beside=beside, wait_milliseconds=wait_milliseconds)
         self._gpm = Gpm(nvml)
+        self._session = Session(nvml, self._events, self._complain, (self._gpm.close,))
         self._links = Links(nvml)
         self._table = ProcessTable(nvml)
         self._vgpus = Vgpus(nvml)
-        self._is_open = False
-        self._watched: frozenset[str] = frozenset()
         self._was_up: dict[str, bool] = {}
         self._known: dict[str, Identity] = {}
         self._asked: dict[bytes, Identity] = {}
-        self._patience = 1
-        self._readings_since_init = 0
         self._versions = ("", "")
-        self._warned: set[tuple[str, str]] = set()
         self._lost_codes = frozenset(
             getattr(nvml, name)
             for name in ("NVML_ERROR_GPU_IS_LOST", "NVML_ERROR_RESET_REQUIRED", "NVML_ERROR_GPU_NOT_FOUND")
@@ -88,14 +82,15 @@ class Reader:
             NoDataError: there is no NVML, no driver, or no GPU.
             ExporterError: NVML could not be initialised or asked for anything.
         """
-        self._open()
+        if self._session.open():
+            self._begin()
         try:
             count = self._nvml.nvmlDeviceGetCount()
         except self._nvml.NVMLError as error:
-            self._close()
+            self._session.close()
             raise ExporterError(f"NVML: {error}") from error
         if count == 0 and not self._known:
-            self._close()
+            self._session.close()
             raise NoDataError("no GPU")
         handles: dict[str, Any] = {}
         readings = {}
@@ -105,9 +100,9 @@ class Reader:
         for uuid, identity in self._known.items():
             readings.setdefault(uuid, GpuReading(identity, up=False))
         self._gpm.prune()
-        self._watch(handles)
+        self._session.watch(handles)
         self._tell(readings.values())
-        self._plan(all_up=all(reading.up for reading in readings.values()))
+        self._session.plan(all_up=all(reading.up for reading in readings.values()))
         driver, cuda = self._versions
         return Raw(driver, tuple(readings.values()), cuda, self._log.counts(), self._log.last())
 
@@ -117,26 +112,16 @@ class Reader:
 
     def close(self) -> None:
         """End the session with NVML and the thread of the events; by the thread that reads."""
-        self._close()
+        self._session.close()
         self._events.close()
 
     def stop(self) -> None:
         """Let the thread of the events end, and leave the session as it is; by any thread."""
         self._events.close()
 
-    def _open(self) -> None:
+    def _begin(self) -> None:
+        """What was learned of the driver in another session may be wrong in this one."""
         nvml = self._nvml
-        self._readings_since_init += 1
-        if self._is_open:
-            return
-        try:
-            nvml.nvmlInit()
-        except nvml.NVMLError as error:
-            if error.value in (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED):
-                raise NoDataError("no NVIDIA driver") from error
-            raise ExporterError(f"NVML: {error}") from error
-        self._is_open = True
-        self._readings_since_init = 1
         self._asked.clear()
         self._links.forget()
         self._vgpus.forget()
@@ -144,45 +129,6 @@ class Reader:
             self._text("", nvml.nvmlSystemGetDriverVersion),
             _cuda(self._number("", nvml.nvmlSystemGetCudaDriverVersion_v2)),
         )
-
-    def _close(self) -> None:
-        """End the session.
-
-        Raises:
-            ExporterError: the wait for events does not come back, so the session goes on.
-        """
-        if not self._is_open:
-            return
-        self._watched = frozenset()
-        for end in (self._events.end, self._gpm.close, self._nvml.nvmlShutdown):
-            try:
-                end()
-            except self._nvml.NVMLError as error:
-                self._complain("", "nvmlShutdown", error)
-        self._is_open = False
-
-    def _plan(self, *, all_up: bool) -> None:
-        """Begin a new session with NVML before the next reading, where a GPU is missing and it is time."""
-        if all_up:
-            self._patience = 1
-        elif self._readings_since_init >= self._patience:
-            self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
-            self._readings_since_init = 0
-            try:
-                self._close()
-            except ExporterError as error:  # the other GPUs of this reading are well
-                self._complain("", "nvmlEventSetWait_v2", error)
-
-    def _watch(self, handles: dict[str, Any]) -> None:
-        """Have the events of this session's GPUs counted, also those that were plugged in meanwhile."""
-        try:
-            if handles.keys() - self._watched:
-                self._events.end()
-                self._watched = frozenset(handles)
-                self._events.begin(handles)
-            self._events.fetch()
-        except self._nvml.NVMLError as error:
-            self._complain("", "nvmlEventSetCreate", error)
 
     def _gpu(self, index: int, handles: dict[str, Any]) -> GpuReading:
         """One GPU, whatever goes wrong with it."""
@@ -332,13 +278,6 @@ class Reader:
             elif one.up and not self._was_up.get(uuid, True):
                 logger.warning("GPU answers again", extra={"gpu": uuid})
             self._was_up[uuid] = one.up
-
-    def _complain(self, uuid: str, call: str, error: Exception) -> None:
-        """Once for each GPU and call; that a GPU cannot do something is no complaint at all."""
-        quiet = (self._nvml.NVML_ERROR_NOT_SUPPORTED, self._nvml.NVML_ERROR_FUNCTION_NOT_FOUND)
-        if getattr(error, "value", None) not in quiet and (uuid, call) not in self._warned:
-            self._warned.add((uuid, call))
-            logger.warning("NVML call failed", extra={"gpu": uuid, "call": call, "reason": str(error)})
 
 
 def _decoded(answer: str | bytes) -> str:

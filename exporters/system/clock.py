@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Rows, label
@@ -59,8 +60,8 @@ class Clock:
         local = time.localtime(now)
         sources = tuple(
             (
-                self._tree.sys(f"{_FOLDER}/{device}/available_clocksource"),
-                self._tree.sys(f"{_FOLDER}/{device}/current_clocksource"),
+                self._tree.attribute(f"{_FOLDER}/{device}/available_clocksource"),
+                self._tree.attribute(f"{_FOLDER}/{device}/current_clocksource"),
             )
             for device in self._devices
         )
@@ -69,16 +70,23 @@ class Clock:
 
 def collect(raw: Raw) -> list[Family]:
     """Devices are numbered by their place, as node_exporter numbers them."""
-    available: Rows = tuple(
-        (label(name), str(place)) for place, (names, _) in enumerate(raw.sources) for name in names.split()
-    )
-    current: Rows = tuple((label(name.strip()), str(place)) for place, (_, name) in enumerate(raw.sources))
+    available, current = _rows(raw.sources)
     return [
         _SECONDS.one(raw.now),
         Family(_ZONE, ((raw.zone,),), (raw.zone_offset_seconds,)),
         Family(_AVAILABLE, available, (1,) * len(available)),
         Family(_CURRENT, current, (1,) * len(current)),
     ]
+
+
+@lru_cache(maxsize=4)
+def _rows(sources: tuple[tuple[bytes, bytes], ...]) -> tuple[Rows, Rows]:
+    return (
+        tuple(
+            (label(name), str(place)) for place, (names, _) in enumerate(sources) for name in names.split()
+        ),
+        tuple((label(name.strip()), str(place)) for place, (_, name) in enumerate(sources)),
+    )
 
 
 def build(host: Host) -> Collector:

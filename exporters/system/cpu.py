@@ -177,18 +177,25 @@ def collect(raw: Raw, *, with_guests: bool = True) -> list[Family]:
     """Seconds of each CPU; the rest only where the machine tells it."""
     rows, guest_rows = _rows(raw.ticks.cpus)
     seconds = [tick / _TICKS_PER_SECOND for tick in raw.ticks.counters]
-    layout, throttles = raw.layout, raw.throttles
     modes = len(_MODES)
     guests = [Family(_GUEST, guest_rows, _columns(seconds, range(modes, FIELDS)))] if with_guests else []
     return [
         *raw.info,
         Family(_SECONDS, rows, _columns(seconds, range(modes))),
         *guests,
+        *_of_layout(raw.layout, raw.throttles),
+    ]
+
+
+@lru_cache(maxsize=2)
+def _of_layout(layout: Layout, throttles: Throttles) -> tuple[Family, ...]:
+    families = (
         Family(_ISOLATED, tuple((cpu,) for cpu in layout.isolated), (1,) * len(layout.isolated)),
         Family(_ONLINE, tuple((cpu,) for cpu, _ in layout.online), [online for _, online in layout.online]),
         Family(_CORE_THROTTLES, tuple(key for key, _ in layout.core_files), throttles.cores),
         Family(_PACKAGE_THROTTLES, tuple((key,) for key, _ in layout.package_files), throttles.packages),
-    ]
+    )
+    return tuple(family for family in families if family.rows)
 
 
 def _columns(seconds: Sequence[float], fields: range) -> list[float]:

@@ -7,10 +7,11 @@ has one owner.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from os.path import realpath
+from time import monotonic
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Row, Rows, label
@@ -45,6 +46,7 @@ _GOVERNOR = _gauge(
 )
 _FOLDER = "devices/system/cpu"
 _HERTZ_PER_KILOHERTZ = 1000
+LOOK_AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,17 @@ class Raw:
 
 
 class Clocks:
-    """Keeps the policies as long as the same CPUs are online."""
+    """Keeps the policies as long as the same CPUs are online; where there are none it looks again after
+    `LOOK_AGAIN_SECONDS`, since a driver may be loaded late.
+    """
 
-    def __init__(self, tree: Tree, *, with_cpuinfo: bool = False) -> None:
+    def __init__(
+        self, tree: Tree, *, with_cpuinfo: bool = False, steady: Callable[[], float] = monotonic
+    ) -> None:
         self._tree = tree
         self._with_cpuinfo = with_cpuinfo
+        self._steady = steady
+        self._looked_at = float("-inf")
         self._sign: object = None
         self._policies: tuple[Policy, ...] = ()
 
@@ -90,11 +98,17 @@ class Clocks:
     def read(self) -> Raw:
         """Read each policy."""
         tree = self._tree
+        if self._policies or self._steady() - self._looked_at >= LOOK_AGAIN_SECONDS:
+            self._look()
+        processors = cpuinfo.parse(tree.proc("cpuinfo")) if self._with_cpuinfo else ()
+        return Raw(tuple(_state(tree, policy) for policy in self._policies), processors)
+
+    def _look(self) -> None:
+        tree = self._tree
+        self._looked_at = self._steady()
         sign = (tree.sys_or(f"{_FOLDER}/online", b""), _links(tree.sys_path(f"{_FOLDER}/cpufreq")))
         if sign != self._sign:
             self._policies, self._sign = read_policies(tree), sign
-        processors = cpuinfo.parse(tree.proc("cpuinfo")) if self._with_cpuinfo else ()
-        return Raw(tuple(_state(tree, policy) for policy in self._policies), processors)
 
 
 def _links(folder: str) -> int:
@@ -143,6 +157,8 @@ def _kilohertz(tree: Tree, name: str) -> int | None:
 
 def collect(raw: Raw) -> list[Family]:
     """Rates in hertz of each CPU, and its governors, 1 the one that rules."""
+    if not raw.states and not raw.processors:
+        return []
     families = [_rates(raw.states, name, metric) for name, metric in _METRICS.items()]
     if raw.processors:
         families[0] = _placed(families[0], raw.processors)

@@ -2,7 +2,7 @@
 (Documentation/accounting/psi.rst; totals are in microseconds).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from errno import EOPNOTSUPP
 
 from exporters.collector import Collector, Host
@@ -34,14 +34,29 @@ Raw = Mapping[str, bytes]
 """The text of each file below /proc/pressure that is there."""
 
 
-def read(tree: Tree) -> Raw:
-    """Read what the kernel has.
+class Pressure:
+    """Remembers which resources a running kernel has: they do not change."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._there: Sequence[str] = tuple(_METRICS)
+
+    def collect(self) -> list[Family]:
+        """Read and collect."""
+        raw = read(self._tree, self._there)
+        if self._tree.proc_is_live:
+            self._there = tuple(raw)
+        return collect(raw)
+
+
+def read(tree: Tree, resources: Sequence[str] = tuple(_METRICS)) -> Raw:
+    """Read what the kernel has of these.
 
     Raises:
         NoDataError: the kernel is older than 4.20, or was built or started without PSI.
     """
     texts = {}
-    for resource in _METRICS:
+    for resource in resources:
         try:
             texts[resource] = tree.proc(f"pressure/{resource}")
         except FileNotFoundError:
@@ -88,4 +103,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Pressure(host.tree).collect)

@@ -4,7 +4,10 @@ The room promises what actions.md promises: a host does only what was signed, on
 allows, at most once, and never silently.
 """
 
-__all__ = ["VERSION"]
+__all__ = ["DEFAULT_CONFIG", "VERSION"]
+
+DEFAULT_CONFIG = "/etc/steward/agent.yaml"
+"""Where the packages put the configuration; `--config` or STEWARD_AGENT_CONFIG names another."""
 
 VERSION = "0.1.0"
 """Version of the agent, as it stands in receipts and polls."""

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from agent import VERSION
-from agent.configuration import DEFAULT_PATH
+from agent import DEFAULT_CONFIG, VERSION
 from agent.errors import AgentError, UsageError
 
 __all__ = ["main"]
@@ -89,6 +88,7 @@ def _parser(with_verifier: bool, *, describing: bool = False) -> argparse.Argume
     _add_executor(commands)
     _add_export(commands, describing)
     _add_top(commands, describing)
+    _add_check(commands, describing)
     _add_deliver(commands)
     _add_status(commands)
     _add_trust(commands)
@@ -251,7 +251,7 @@ def _add_trust(commands: "_Commands") -> None:
 
 
 def _configured(parser: argparse.ArgumentParser) -> None:
-    default = Path(os.environ.get("STEWARD_AGENT_CONFIG", str(DEFAULT_PATH)))
+    default = Path(os.environ.get("STEWARD_AGENT_CONFIG", DEFAULT_CONFIG))
     parser.add_argument(
         "--config", type=Path, default=default, metavar="FILE", help=f"agent.yaml (default {default})"
     )

@@ -21,7 +21,6 @@ from agent import strict_yaml
 from agent.errors import ConfigurationError
 
 __all__ = [
-    "DEFAULT_PATH",
     "ExecutorSettings",
     "Loaded",
     "Metrics",
@@ -31,9 +30,6 @@ __all__ = [
     "load",
     "parse",
 ]
-
-DEFAULT_PATH = Path("/etc/steward/agent.yaml")
-"""Where the packages put the file; `--config` or STEWARD_AGENT_CONFIG names another."""
 
 _MAXIMUM_BYTES = 1 << 20
 _PREFIX = "STEWARD_AGENT_"

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.configuration import Loaded, load
 from agent.errors import AgentError, ConfigurationError
 from agent.exporter_flags import Exporting, problems
 from agent.logs import configure, log
 
 if TYPE_CHECKING:
+    from agent.configuration import Loaded
     from exporters.server import Place
 
 __all__ = [
@@ -74,6 +74,8 @@ def run_executor(config: Path, socket: Path | None) -> int:
 
 def run_network(config: Path, exporting: Exporting, *, poll_seconds: int) -> int:
     """Poll and serve /metrics until SIGTERM or SIGINT; raises AgentError."""
+    from agent.configuration import load
+
     configure()
     loaded = load(config, os.environ)
     if os.geteuid() == 0:
@@ -90,7 +92,7 @@ def run_export(exporting: Exporting) -> int:
     return _until_told(_export(exporting))
 
 
-async def _network(loaded: Loaded, exporting: Exporting, *, poll_seconds: int) -> None:
+async def _network(loaded: "Loaded", exporting: Exporting, *, poll_seconds: int) -> None:
     from agent.identity import read_identity, read_key
     from agent.network import Network, Pace
     from agent.tally import Tally
@@ -139,7 +141,7 @@ async def _export(exporting: Exporting) -> None:
             await asyncio.get_running_loop().create_future()
 
 
-def configured_flags(loaded: Loaded) -> dict[str, tuple[str, ...]]:
+def configured_flags(loaded: "Loaded") -> dict[str, tuple[str, ...]]:
     """`metrics.flags` of agent.yaml, checked; raises ConfigurationError, which names the key."""
     flags = loaded.exporter_flags
     for name, why in problems(flags):
@@ -147,7 +149,7 @@ def configured_flags(loaded: Loaded) -> dict[str, tuple[str, ...]]:
     return flags
 
 
-def metrics_address(loaded: Loaded, served: "Place", controller: str, host_name: str) -> str | None:
+def metrics_address(loaded: "Loaded", served: "Place", controller: str, host_name: str) -> str | None:
     """Return what the controller may hand to Prometheus, None where others could not reach it.
 
     A loopback address means something only to a controller on this very machine.

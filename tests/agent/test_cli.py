@@ -213,8 +213,9 @@ def test_check_says_what_is_wrong(metrics: str, why: str, tmp_path: Path) -> Non
 
 def test_run_names_the_key_of_a_wrong_flag(tmp_path: Path) -> None:
     house = House(tmp_path).enroll()
-    text = house.config.read_text()
-    house.config.write_text(text + "\nmetrics: {flags: {collector.netdv: true}}\n")
+    written = json.loads(house.config.read_text())  # JSON is YAML
+    written["metrics"]["flags"] = {"collector.netdv": True}
+    house.config.write_text(json.dumps(written))
     done = agent("run", "--config", str(house.config))
     assert done.returncode == 1
     assert b"metrics.flags.collector.netdv: no such flag" in done.stderr

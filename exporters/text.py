@@ -59,15 +59,15 @@ class _Templates:
         for metric, rows in shape:
             check_rows(metric, rows)
         self.shape = shape
-        self._made: dict[Format, str] = {}
+        self._made: dict[Format, bytes] = {}
 
-    def of(self, wanted: Format) -> str:
+    def of(self, wanted: Format) -> bytes:
         made = self._made.get(wanted)
         if made is None:
             self._made[wanted] = made = self.make(wanted, frozenset())
         return made
 
-    def make(self, wanted: Format, no_counters: frozenset[str]) -> str:
+    def make(self, wanted: Format, no_counters: frozenset[str]) -> bytes:
         """The template; the metrics `no_counters` have values that OpenMetrics allows no counter."""
         parts = []
         for metric, rows in self.shape:
@@ -77,7 +77,7 @@ class _Templates:
             parts.append(head.replace("%", "%%"))
             # Joined family by family: of a large one, its lines alone are in memory at once.
             parts.append("".join([f"{_series(metric, row, wanted).replace('%', '%%')} %r\n" for row in rows]))
-        return "".join(parts)
+        return "".join(parts).encode()
 
     def impossible_counters(self, values: Sequence[Number]) -> frozenset[str]:
         """Counters with a value below 0 or NaN."""
@@ -124,14 +124,14 @@ class Rendering:
         """
         made = self._made.get(wanted)
         if made is None:
-            self._made[wanted] = made = (self._template(wanted) % _printable(self._values)).encode()
+            self._made[wanted] = made = self._template(wanted) % _printable(self._values)
         return made
 
     def has(self, wanted: Format) -> bool:
         """Whether the text is there already."""
         return wanted in self._made
 
-    def _template(self, wanted: Format) -> str:
+    def _template(self, wanted: Format) -> bytes:
         if wanted is Format.OPENMETRICS and not _all_from_zero(self._values):
             impossible = self._templates.impossible_counters(self._values)
             if impossible:

@@ -159,7 +159,8 @@ class Reader:
             identity,
             up=True,
             values=fields.present(values),
-            mig=tuple(part for part, _ in parts),
+            # A GPU instance with several compute instances is reported once.
+            mig=tuple({part.instance: part for part, _ in parts}.values()),
             links=self._nvlinks(uuid, handle),
             processes=self._processes(uuid, handle, [part for _, part in parts]),
             guests=self._guests(uuid, handle),
@@ -225,35 +226,39 @@ class Reader:
         return identity
 
     def _mig(self, handle: Any, uuid: str) -> list[tuple[MigReading, Any]]:
-        """The MIG instances with their handles."""
+        """The MIG instances with their handles, one for each compute instance: those have processes."""
         nvml = self._nvml
         try:
             places = range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
         except nvml.NVMLError as error:
             self._complain(uuid, "nvmlDeviceGetMaxMigDeviceCount", error)
             return []
-        found = (self._mig_instance(handle, place, uuid) for place in places)
-        # Compute instances of one GPU instance share its memory: the instance is reported once.
-        return list({one[0].instance: one for one in found if one is not None}.values())
+        found: list[tuple[MigReading, Any]] = []
+        values: dict[int, Values] = {}
+        for place in places:
+            try:
+                part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
+                profile = _COMPUTE_INSTANCE.sub(
+                    "", _decoded(nvml.nvmlDeviceGetName(part)).rpartition("MIG ")[2]
+                )
+                number = nvml.nvmlDeviceGetGpuInstanceId(part)
+                if number not in values:
+                    values[number] = self._mig_values(uuid, handle, part, number)
+                found.append((MigReading(str(number), profile, values[number]), part))
+            except nvml.NVMLError as error:
+                if error.value != nvml.NVML_ERROR_NOT_FOUND:  # places without an instance are usual
+                    self._complain(uuid, "nvmlDeviceGetMigDeviceHandleByIndex", error)
+        return found
 
-    def _mig_instance(self, handle: Any, place: int, uuid: str) -> tuple[MigReading, Any] | None:
-        nvml = self._nvml
-        try:
-            part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
-            profile = _COMPUTE_INSTANCE.sub("", _decoded(nvml.nvmlDeviceGetName(part)).rpartition("MIG ")[2])
-            number = nvml.nvmlDeviceGetGpuInstanceId(part)
-            name = _decoded(nvml.nvmlDeviceGetUUID(part))
-            values = dict(fields.memory(nvml, part))
-        except nvml.NVMLError as error:
-            if error.value != nvml.NVML_ERROR_NOT_FOUND:  # places without an instance are usual
-                self._complain(uuid, "nvmlDeviceGetMigDeviceHandleByIndex", error)
-            return None
+    def _mig_values(self, uuid: str, handle: Any, part: Any, number: int) -> Values:
+        """Of a GPU instance; its compute instances share them. Raises the library's NVMLError."""
+        values = dict(fields.memory(self._nvml, part))
         try:
             if self._gpm.is_supported(uuid, handle):
                 values.update(self._gpm.read(uuid, handle, number))
-        except nvml.NVMLError as error:
+        except self._nvml.NVMLError as error:
             self._complain(uuid, "nvmlGpmMigSampleGet", error)
-        return MigReading(str(number), profile, fields.present(values), name), part
+        return fields.present(values)
 
     def _call(self, uuid: str, call: Callable[[], Any]) -> Any:
         """What a call answers, None where this driver or GPU cannot."""

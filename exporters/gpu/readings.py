@@ -140,7 +140,6 @@ class MigReading:
     instance: str
     profile: str
     values: Values
-    uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ static Return list(const Gpu *gpu, const Handle *handle, int which, uint *count,
     for (int i = 0; i < gpu->processes; i++) {
         const Process *one = &gpu->process[i];
         if (!(one->list & 1 << which)) continue;
-        if (handle->part >= 0 && one->instance != gpu->part[handle->part].instance) continue;
-        if (to && found < room) to[found] = (ProcessInfo){one->pid, one->bytes, (uint)one->instance, 0};
+        if (handle->part >= 0 && one->part != handle->part) continue;
+        if (to && found < room) to[found] = (ProcessInfo){one->pid, one->bytes, one->part < 0 ? ~0u : (uint)gpu->part[one->part].instance, 0};
         found++;
     }
     *count = found;

@@ -35,7 +35,7 @@ static void parse_gpu_line(Gpu *gpu, const char *word, char *rest) {
         if (sscanf(rest, "%63s %lf", one->name, &one->value) == 2) gpu->values++;
     } else if (!strcmp(word, "process") && gpu->processes < PROCESSES) {
         Process *one = &gpu->process[gpu->processes];
-        if (sscanf(rest, "%u %llu %d %d %d", &one->pid, &one->bytes, &one->sm, &one->list, &one->instance) == 5)
+        if (sscanf(rest, "%u %llu %d %d %d", &one->pid, &one->bytes, &one->sm, &one->list, &one->part) == 5)
             gpu->processes++;
     } else if (!strcmp(word, "fault") && gpu->faults < FAULTS) {
         Fault *one = &gpu->fault[gpu->faults];

@@ -28,7 +28,7 @@ typedef unsigned int uint;
 typedef unsigned long long ull;
 
 typedef struct { char name[NAME]; double value; } Value;
-typedef struct { uint pid; ull bytes; int sm; int list; int instance; } Process;
+typedef struct { uint pid; ull bytes; int sm; int list; int part; } Process;  /* part < 0: of no MIG instance */
 typedef struct { char call[TEXT]; int code; } Fault;                     /* code < 0: the call hangs */
 typedef struct { char uuid[TEXT], profile[TEXT]; int instance; ull total, reserved, used; } Part;
 typedef struct { int up; ull errors[5]; } Link;

@@ -137,14 +137,14 @@ class Process:
     """A process that holds memory of a GPU; `bytes` -1 is memory that the driver does not tell.
 
     `sm` is its share of the SMs in percent, None where it computed nothing; `lists` are those that it is in,
-    `instance` the MIG instance.
+    `mig` is the uuid of its MIG instance.
     """
 
     pid: int
     bytes: int
     sm: int | None = None
     lists: tuple[str, ...] = ("compute",)
-    instance: int = -1
+    mig: str = ""
 
 
 @dataclass(frozen=True)
@@ -288,8 +288,6 @@ def _checked(raw: object, shape: type, what: str) -> dict[str, Any]:
     if unknown := raw.keys() - known:
         raise ScriptError(f"{what}: unknown {', '.join(sorted(unknown))}")
     wanted = {"uuid", "name", "bus_id", "minor", "instance", "profile", "total", "pid", "bytes", "vm"}
-    if shape is Process:
-        wanted -= {"instance"}
     if missing := (known & wanted) - raw.keys():
         raise ScriptError(f"{what}: {', '.join(sorted(missing))} is missing")
     for name, most in MOST.items():
@@ -327,10 +325,11 @@ def _gpu_lines(gpu: Gpu) -> Iterator[str]:
         yield f"part {part.uuid} {part.instance} {part.profile} {part.total} {part.reserved} {part.used}"
     for link in gpu.links:
         yield f"link {int(link.up)} {' '.join(str(count % (1 << 64)) for count in link.errors)}"
+    parts = {part.uuid: place for place, part in enumerate(gpu.mig)}
     for one in gpu.processes:
         listed = sum(LISTS[name] for name in set(one.lists))
         share = -1 if one.sm is None else one.sm
-        yield f"process {one.pid} {one.bytes % (1 << 64)} {share} {listed} {one.instance}"
+        yield f"process {one.pid} {one.bytes % (1 << 64)} {share} {listed} {parts.get(one.mig, -1)}"
     yield from (f"vgpu {one.vm} {one.bytes} {one.sm}" for one in gpu.vgpus)
 
 

@@ -242,7 +242,7 @@ def test_a_driver_that_is_reloaded_is_found_again():
 
 
 def test_mig_instances_have_their_memory_and_gpm_and_the_gpu_has_no_utilisation():
-    machine(*full())
+    lab = machine(*full())
     with watched() as gpus:
         gpus.read()
         seen = gpus.read()
@@ -258,6 +258,8 @@ def test_mig_instances_have_their_memory_and_gpm_and_the_gpu_has_no_utilisation(
         if "GPU_I_ID" in labels
     }
     assert ratios == {"1", "9"}
+    # An instance is sampled once a reading, however many compute instances it has.
+    assert lab.calls("nvmlGpmMigSampleGet") == 4
 
 
 def test_nvlinks_have_their_errors_and_the_bandwidth_of_all_is_a_rate():

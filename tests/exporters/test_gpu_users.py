@@ -327,10 +327,11 @@ class TestThroughTheDriver:
             {"uuid": f"MIG-{number}", "instance": number, "profile": "1g.18gb", "total": 18 * GIB}
             for number in (1, 2)
         ]
+        mig.append({**mig[1], "uuid": "MIG-3"})  # two compute instances in one GPU instance
         processes = [
-            {"pid": 10, "bytes": GIB, "instance": 1},
-            {"pid": 10, "bytes": GIB, "instance": 2},
-            {"pid": 11, "bytes": 512 * MIB, "instance": 2},
+            {"pid": 10, "bytes": GIB, "mig": "MIG-1"},
+            {"pid": 10, "bytes": GIB, "mig": "MIG-2"},
+            {"pid": 11, "bytes": 512 * MIB, "mig": "MIG-3"},
         ]
         machine(gpu(0, values={**VALUES, "mig_mode": 1}, mig=mig, processes=processes))
         with watched(here.tree) as gpus:
@@ -367,7 +368,7 @@ class TestThroughTheDriver:
             gone = pid % 10 == 0
             if not gone:
                 here.start(pid, uid=0 if person == 19 else 2000 + person)
-            processes[number].append({"pid": pid, "bytes": memory, "sm": share, "instance": 1})
+            processes[number].append({"pid": pid, "bytes": memory, "sm": share, "mig": "MIG-1"})
             user = "unknown" if gone else "root" if person == 19 else f"user{person}"
             expected[f"GPU-{number}", user] += memory
         machines = [gpu(number, processes=processes[number]) for number in range(8)]

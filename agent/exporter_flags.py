@@ -54,7 +54,7 @@ class Exporting:
         tree = Tree(procfs=self.procfs, sysfs=self.sysfs, rootfs=self.rootfs, udev_data=self.udev_data)
         addresses = (*self.listen, *self.given.get(_LISTEN, ()))
         served = {_LISTEN: addresses} if addresses else {}
-        return Host(tree, Settings({**configured, **self.given, **served}), os.uname().nodename)
+        return Host(tree, Settings({**configured, **self.given, **served}), os.uname().nodename, VERSION)
 
     def options(self, host: "Host", address: str) -> "Options":
         """How to serve; `address` holds where no flag names another.

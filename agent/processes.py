@@ -101,12 +101,12 @@ async def _network(loaded: "Loaded", exporting: Exporting, *, poll_seconds: int)
     from exporters.registry import Source
     from exporters.server import listening
 
+    host = exporting.host(configured_flags(loaded))
+    options = exporting.options(host, loaded.settings.metrics.listen)
     directory = loaded.network_directory
     identity = read_identity(directory)
     key = read_key(directory / "transport.pem")
     tally = Tally()
-    host = exporting.host(configured_flags(loaded))
-    options = exporting.options(host, loaded.settings.metrics.listen)
     registry = build(host, [Source("agent", Collector(tally.collect))])
     with contextlib.closing(registry):
         async with listening(registry, options=options, host=host) as (served, *others):

@@ -10,11 +10,12 @@ from exporters.system.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a collector is built from: where to read, the flags, and what this host is called."""
+    """What a collector is built from: where to read, the flags, what this host is called, and our version."""
 
     tree: Tree
     settings: Settings
     hostname: str
+    version: str = "0"
 
 
 @dataclass(frozen=True, slots=True)

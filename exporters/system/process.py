@@ -8,7 +8,6 @@ import platform
 import resource
 import time
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from exporters.collector import Collector, Host
@@ -16,8 +15,6 @@ from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.shared import SharedReads
 from exporters.system.tree import Tree
-
-DISTRIBUTION = "steward-infra"
 
 _CPU = Metric("process_cpu_seconds_total", Kind.COUNTER, "Total user and system CPU time spent in seconds.")
 _VIRTUAL = Metric("process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory size in bytes.")
@@ -157,12 +154,5 @@ def _build_row(version: str) -> tuple[str, ...]:
 
 def build(host: Host) -> Collector:
     """The collector of this process."""
-    own = OwnProcess(_version(), host.tree)
+    own = OwnProcess(host.version, host.tree)
     return Collector(own.collect, own.close)
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:  # run from a source tree
-        return "0"

@@ -1,8 +1,8 @@
 """Network devices as the kernel lists them over rtnetlink(7): one dump for the collectors that need it.
 
 Statistics are left out of the list and asked for apart (RTM_GETSTATS, since Linux 4.7): the list hardly ever
-changes, and where it has not, the very same tuple is handed out again, so that what was made of it still
-holds. The kernel writes a device's message anew at each question, but what it says is compared.
+changes, and the kernel tells when it does, so it is asked for then and once a minute. Where it says the same,
+the very same tuple is handed out again, so that what was made of it still holds.
 """
 
 import sys
@@ -13,7 +13,7 @@ from struct import Struct
 from time import monotonic
 
 from exporters.errors import SourceError
-from exporters.system.netlink import Channel, Message, attribute, attributes
+from exporters.system.netlink import Changes, Channel, Message, attribute, attributes
 
 ADDRESS, BROADCAST, NAME, MTU, LINK = 1, 2, 3, 4, 5
 QUEUE_LENGTH, STATE, LINK_MODE, ALIAS, GROUP = 13, 16, 17, 20, 27
@@ -37,6 +37,8 @@ _LINKS = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_EXTENSIONS, _SKIP_STATISTICS.t
 _STATISTICS = Struct("=B3xiI")  # family, index, mask: struct if_stats_msg
 _LINK_64 = 1  # IFLA_STATS_LINK_64, also as a bit of the mask
 _COUNTERS = Struct("=HH24Q")  # an attribute and struct rtnl_link_stats64 up to rx_nohandler
+_LINK_CHANGES = 1  # RTMGRP_LINK
+_LIST_SECONDS = 60.0  # a few changes are not told of, such as a group written to /sys
 _FRESH_SECONDS = 0.5  # a list of thousands takes long enough for the next collector to find it old
 
 
@@ -61,11 +63,14 @@ class Links:
     def __init__(
         self,
         channel: Channel | None = None,
+        changes: Changes | None = None,
         *,
         fresh_seconds: float = _FRESH_SECONDS,
         steady: Callable[[], float] = monotonic,
     ) -> None:
         self._channel = Channel(_ROUTE) if channel is None else channel
+        self._changes = Changes(_ROUTE, _LINK_CHANGES) if channel is None else changes
+        self._listed_at = float("-inf")
         self._fresh_seconds = fresh_seconds
         self._steady = steady
         self._read_at = float("-inf")
@@ -82,6 +87,20 @@ class Links:
         now = self._steady()
         if now - self._read_at < self._fresh_seconds:
             return self._links
+        if self._changed() or now - self._listed_at >= _LIST_SECONDS:
+            self._listed_at = float("-inf")  # if the list fails, the next reading asks again
+            self._list()
+            self._listed_at = now
+        self._read_at = now
+        return self._links
+
+    def _changed(self) -> bool:
+        try:
+            return self._changes is None or self._changes.happened()
+        except OSError:  # then every list has to be asked for
+            return True
+
+    def _list(self) -> None:
         bodies = {}
         for datagram, start, end in self._channel.dump(_GET_LINK, _LINKS):
             body = datagram[start:end]
@@ -90,8 +109,7 @@ class Links:
         links = tuple(link for _, link in bodies.values())
         if len(links) != len(self._links) or any(map(_differ, links, self._links)):
             self._links = links
-        self._bodies, self._read_at = bodies, now
-        return self._links
+        self._bodies = bodies
 
     def statistics(self) -> dict[int, tuple[int, ...]]:
         """Counters by number of the device, in the order of struct rtnl_link_stats64 (linux/if_link.h).
@@ -122,8 +140,10 @@ class Links:
         return self._channel.dump(_GET_NEIGHBOURS, _NEIGHBOURS)
 
     def close(self) -> None:
-        """Close the socket; it is opened again when it is needed."""
+        """Close the sockets; they are opened again when they are needed."""
         self._channel.close()
+        if self._changes is not None:
+            self._changes.close()
 
     def _link(self, body: bytes) -> Link:
         if len(body) < _IFINFO.size:

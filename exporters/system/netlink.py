@@ -94,6 +94,41 @@ class Channel:
                 raise
 
 
+class Changes:
+    """Listens to what the kernel tells unasked; `groups` are bits of linux/rtnetlink.h (RTMGRP_*)."""
+
+    def __init__(self, protocol: int, groups: int) -> None:
+        self._protocol = protocol
+        self._groups = groups
+        self._socket: socket.socket | None = None
+
+    def happened(self) -> bool:
+        """Whether anything was told since the last call; true at the first, and where something was lost.
+
+        Raises:
+            OSError: the kernel does not let us listen.
+        """
+        if self._socket is None:
+            kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+            self._socket = socket.socket(socket.AF_NETLINK, kind, self._protocol)
+            self._socket.bind((_KERNEL, self._groups))
+            return True
+        try:
+            self._socket.recv(1)
+        except BlockingIOError:
+            return False
+        except OSError:  # ENOBUFS: there was more than the socket holds
+            pass
+        self.close()  # with all that waits; the next call listens anew, before anything is asked
+        return True
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
 @dataclass(slots=True)
 class _Answer:
     messages: list[Message] = field(default_factory=list)

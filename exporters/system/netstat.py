@@ -6,9 +6,9 @@ fields are found once and kept while the names stay the same.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import zip_longest
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SampleError, SourceError
@@ -26,6 +26,9 @@ FIELDS = expression(
     "Fields to report, as PROTOCOL_FIELD; node_exporter's and Tcp_MaxConn.",
 )
 SETTINGS = (FIELDS,)
+
+_FILES = "/proc/net/netstat, snmp, snmp6"
+_Shape = tuple[list[bytes], list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,10 @@ class Fields:
 
     def __init__(self, wanted: Callable[[str], object]) -> None:
         self._wanted = wanted
-        self._metrics: dict[bytes, Metric] = {}
-        self._names: list[bytes] = []
-        self._chosen: list[bool] = []
+        self._shape: _Shape = ([], [])
+        self._lines: list[tuple[int, int, list[int]]] = []
+        self._words: list[int] = []
+        self._metrics: tuple[Metric, ...] = ()
 
     def collect(self, raw: Raw) -> list[Family]:
         """A family for each wanted field.
@@ -71,31 +75,45 @@ class Fields:
         Raises:
             SourceError: a file is malformed.
         """
-        names, values = [], []
-        for part in (*_pairs("netstat", raw.netstat), *_pairs("snmp", raw.snmp), _lines(raw.snmp6)):
-            names += part[0]
-            values += part[1]
-        if names != self._names:
-            self._learn(names)
+        lines = [*raw.netstat.splitlines(), *raw.snmp.splitlines()]
+        words = _words(raw.snmp6)
+        shape = (lines[::2], words[::2])
+        if shape != self._shape:
+            self._learn(shape, lines[1::2])
         try:
-            numbers = list(map(int, compress(values, self._chosen)))
-        except ValueError as error:
-            raise SourceError("/proc/net/netstat, snmp, snmp6", str(error)) from error
-        return [metric.one(number) for metric, number in zip(self._metrics.values(), numbers, strict=True)]
+            numbers = [
+                int(fields[place])
+                for line, last, places in self._lines
+                if (fields := lines[line].split(None, last))
+                for place in places
+            ]
+            numbers += [int(words[place]) for place in self._words]
+        except (ValueError, IndexError) as error:
+            raise SourceError(_FILES, str(error)) from error
+        return [metric.one(number) for metric, number in zip(self._metrics, numbers, strict=True)]
 
-    def _learn(self, names: Sequence[bytes]) -> None:
-        protocol, chosen, metrics = b"", [], {}
-        for name in names:
-            if name.endswith(b":"):
-                protocol = name[:-1]
-                chosen.append(False)
-                continue
-            key = _key(protocol, name)
-            wanted = bool(key) and key not in metrics and bool(self._wanted(label(key)))
-            chosen.append(wanted)
-            if wanted:
-                metrics[key] = _metric(label(key))
-        self._names, self._chosen, self._metrics = list(names), chosen, metrics
+    def _learn(self, shape: _Shape, values: Sequence[bytes]) -> None:
+        """Note the lines that have wanted fields, the last of them, and their places."""
+        metrics: dict[bytes, Metric] = {}
+        self._shape, self._lines = ([], []), []
+        for number, (names, line) in enumerate(zip_longest(shape[0], values, fillvalue=b"")):
+            protocol, *fields = names.split() or [b""]
+            if not protocol.endswith(b":") or len(line.split()) != len(fields) + 1:
+                raise SourceError(_FILES, f"{len(fields)} names of {protocol!r}, other values")
+            keys = [protocol[:-1] + b"_" + field for field in fields]
+            places = [place for place, key in enumerate(keys, 1) if self._is_wanted(key, metrics)]
+            if places:
+                self._lines.append((2 * number + 1, places[-1] + 1, places))
+        keys = [_key(name) for name in shape[1]]
+        self._words = [2 * place + 1 for place, key in enumerate(keys) if self._is_wanted(key, metrics)]
+        self._metrics, self._shape = tuple(metrics.values()), shape
+
+    def _is_wanted(self, key: bytes, metrics: dict[bytes, Metric]) -> bool:
+        """Whether a field is reported, for the first time: then its metric is noted."""
+        if not key or key in metrics or not self._wanted(label(key)):
+            return False
+        metrics[key] = _metric(label(key))
+        return True
 
 
 def _metric(key: str) -> Metric:
@@ -104,37 +122,22 @@ def _metric(key: str) -> Metric:
             f"node_netstat_{key}", Kind.UNTYPED, f"Counter {key} of the kernel's network protocols."
         )
     except SampleError as error:
-        raise SourceError("/proc/net/netstat, snmp, snmp6", f"field {key!r}") from error
+        raise SourceError(_FILES, f"field {key!r}") from error
 
 
-def _key(protocol: bytes, name: bytes) -> bytes:
-    """PROTOCOL_FIELD; in snmp6, where the protocol is `6:`, the name has it, as in Ip6InOctets, else it is no
-    field and the key is empty.
-    """
-    if protocol != _SIX:
-        return protocol + b"_" + name
-    head, six, tail = name.partition(_SIX)
+def _key(name: bytes) -> bytes:
+    """PROTOCOL_FIELD of a name in snmp6, as Ip6InOctets; empty where it is no such name."""
+    head, six, tail = name.partition(b"6")
     return head + b"6_" + tail if six else b""
 
 
-_SIX = b"6"
-
-
-def _pairs(file: str, text: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    lines = text.split(b"\n")
-    for names_line, values_line in zip(lines[::2], lines[1::2], strict=False):
-        names, values = names_line.split(), values_line.split()
-        if len(names) != len(values) or not names or not names[0].endswith(b":"):
-            raise SourceError(f"/proc/net/{file}", f"{len(names)} names, {len(values)} values")
-        yield names, values
-
-
-def _lines(text: bytes) -> tuple[list[bytes], list[bytes]]:
+def _words(text: bytes) -> list[bytes]:
+    """Names and values of snmp6 in turn."""
     words = text.split()
-    if len(words) != 2 * text.count(b"\n"):
-        found = [fields[:2] for line in text.split(b"\n") if len(fields := line.split()) > 1]
-        words = [word for fields in found for word in fields]
-    return [b"6:", *words[::2]], [b"6:", *words[1::2]]
+    if len(words) == 2 * text.count(b"\n"):
+        return words
+    found = [fields[:2] for line in text.split(b"\n") if len(fields := line.split()) > 1]
+    return [word for fields in found for word in fields]
 
 
 def build(host: Host) -> Collector:

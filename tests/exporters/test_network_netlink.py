@@ -17,7 +17,7 @@ from exporters.system.filters import accepts
 from exporters.system.links import ALIAS, NAME, Links
 from exporters.system.netclass_files import Files
 from exporters.system.netclass_kernel import Kernel
-from exporters.system.netlink import Channel, attribute, attributes
+from exporters.system.netlink import Changes, Channel, attribute, attributes
 from exporters.system.sock_diag import Sockets
 from exporters.system.tree import Tree
 from exporters.text import Renderer
@@ -138,6 +138,59 @@ def test_collectors_of_one_scrape_share_a_list():
     assert channel.asked == [GET_LINK] * 2
 
 
+class News:
+    """Changes that the test tells of."""
+
+    def __init__(self):
+        self.pending = True
+
+    def happened(self):
+        told, self.pending = self.pending, False
+        return told
+
+    def close(self):
+        pass
+
+
+def test_the_list_is_asked_for_when_the_kernel_told_of_a_change_and_once_a_minute():
+    now = [0.0]
+    news = News()
+    channel = Told(**{f"kind{GET_LINK}": [link(1, b"lo")]})
+    found = Links(channel, news, steady=lambda: now[0])
+    asked = []
+    for change in (False, False, True, False):
+        now[0] += 10
+        news.pending = news.pending or change
+        found.read()
+        asked.append(len(channel.asked))
+    now[0] += 60
+    found.read()
+    assert (asked, len(channel.asked)) == ([1, 1, 2, 2], 3)
+
+
+def test_a_list_that_failed_is_asked_for_again():
+    now = [0.0]
+    news = News()
+    channel = Told(**{f"kind{GET_LINK}": [link(1, b"lo")]})
+    found = Links(channel, news, steady=lambda: now[0])
+    found.read()
+    news.pending = True
+    channel.answers[GET_LINK] = OSError(105, "no buffers")
+    now[0] += 1
+    with pytest.raises(OSError, match="no buffers"):
+        found.read()
+    channel.answers[GET_LINK] = [link(1, b"lo"), link(2, b"eth0")]
+    now[0] += 1
+    assert len(found.read()) == 2
+
+
+def test_this_kernel_tells_of_no_change_where_there_was_none():
+    changes = Changes(socket.NETLINK_ROUTE, 1 << 30)  # a group that nothing is sent to
+    assert changes.happened()
+    assert not changes.happened()
+    changes.close()
+
+
 def test_neighbours_that_need_no_arp_are_left_out():
     states = [(1, 0x02), (1, 0x40), (1, 0x04), (2, 0x80), (9, 0x02)]
     channel = Told(
@@ -178,7 +231,7 @@ class TestRefused:
     @pytest.mark.parametrize("refusal", refusals, ids=repr)
     def test_files_are_read(self, refusal):
         saved = tree("arm")
-        refused = Links(Told(**{f"kind{GET_LINK}": refusal}))
+        refused = Links(Told(**{f"kind{GET_LINK}": refusal, f"kind{GET_NEIGHBOURS}": refusal}))
         ignored = accepts(include="^$")
         collectors = {
             "netdev": Collector(

@@ -13,7 +13,7 @@ _SIZE = Metric("node_entropy_pool_size_bits", Kind.GAUGE, "Size of the pool of e
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The texts of entropy_avail and poolsize."""
+    """The texts of entropy_avail and poolsize; the second is empty where there is none."""
 
     available: bytes
     size: bytes
@@ -27,21 +27,22 @@ class Pool:
         self._size = b""
 
     def read(self) -> Raw:
-        """Read both files; raises OSError where one is not there."""
+        """Read both files; raises OSError where the first is not there."""
         available = self._tree.proc("sys/kernel/random/entropy_avail")
         if not self._size or not self._tree.proc_is_live:
-            self._size = self._tree.proc("sys/kernel/random/poolsize")
+            self._size = self._tree.proc_or("sys/kernel/random/poolsize", b"")
         return Raw(available, self._size)
 
 
 def collect(raw: Raw) -> list[Family]:
-    """Both numbers.
+    """Both numbers, or the first alone.
 
     Raises:
         SourceError: one is no number.
     """
     try:
-        return [_AVAILABLE.one(int(raw.available)), _SIZE.one(int(raw.size))]
+        families = [_AVAILABLE.one(int(raw.available))]
+        return [*families, _SIZE.one(int(raw.size))] if raw.size else families
     except ValueError as error:
         raise SourceError("/proc/sys/kernel/random", str(error)) from error
 

@@ -11,7 +11,7 @@ from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Number, Row, label
 from exporters.system.btrfs_devices import Device, Devices
-from exporters.system.devices import text
+from exporters.system.devices import count, text
 from exporters.system.filesystem import Mount, parse
 from exporters.system.tree import Tree
 
@@ -132,8 +132,7 @@ class Volumes:
 
     def _number(self, file: str) -> int:
         """A number of /sys; 0 where the kernel does not have it, as in node_exporter."""
-        digits = text(self._tree, file)
-        return int(digits) if digits.isascii() and digits.isdigit() else 0
+        return count(text(self._tree, file).encode()) or 0
 
 
 def commits(raw: bytes) -> dict[str, int]:
@@ -146,9 +145,10 @@ def commits(raw: bytes) -> dict[str, int]:
     for line in raw.split(b"\n"):
         words = line.split()
         if words:
-            if len(words) != _WORDS or not words[1].isdigit():
+            number = count(words[-1])
+            if len(words) != _WORDS or number is None:
                 raise SourceError("commit_stats", f"malformed line {line[:80]!r}")
-            counters[label(words[0])] = int(words[1])
+            counters[label(words[0])] = number
     return counters
 
 

@@ -12,6 +12,7 @@ from exporters.errors import NoDataError
 from exporters.samples import Family, Metric, Number, Row, Rows, label
 from exporters.system.tree import Tree
 
+_MOST_DIGITS = 24
 _READINGS_PER_SEARCH = 30
 """A driver may add attributes to a device that is there already: look again now and then."""
 
@@ -79,7 +80,7 @@ class Sensors:
                 except FileNotFoundError:
                     values.append(otherwise)
                     self._readings_left = 0
-                except (OSError, ValueError):
+                except (OSError, ValueError, OverflowError):
                     values.append(otherwise)
             raw.append((column, values))
         return tuple(raw)
@@ -124,12 +125,19 @@ def text(tree: Tree, file: str) -> str:
         return ""
 
 
+def count(raw: bytes) -> int | None:
+    """A number without a sign; None where it is none."""
+    return int(raw) if raw.isdigit() and len(raw) <= _MOST_DIGITS else None
+
+
 def whole(raw: bytes) -> int:
     """A number in decimal.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or longer than any that the kernel has.
     """
+    if len(raw) > _MOST_DIGITS:
+        raise ValueError(f"{len(raw)} digits")
     return int(raw)
 
 
@@ -140,9 +148,9 @@ def prefixed(raw: bytes) -> int:
         ValueError: it is none.
     """
     digits = raw.lstrip(b"+-")
-    if digits[:1] == b"0" and digits.isdigit():
-        return int(raw, 8)
-    return int(raw, 0)
+    if digits[:1] != b"0" or digits == b"0":
+        return whole(raw)
+    return int(raw, 8 if digits.isdigit() else 0)
 
 
 def real(raw: bytes) -> Number:
@@ -152,6 +160,8 @@ def real(raw: bytes) -> Number:
         ValueError: it is none.
     """
     try:
-        return int(raw)
+        return whole(raw)
     except ValueError:
+        if len(raw) > _MOST_DIGITS:
+            raise
         return float(raw)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
-from exporters.system.devices import text
+from exporters.system.devices import count, text
 from exporters.system.tree import Tree
 
 _FOLDER = "block"
@@ -57,21 +57,31 @@ def read(tree: Tree) -> list[Device]:
     """
     found = []
     for node in tree.sys_list(_FOLDER):
-        folder = f"{_FOLDER}/{node}"
-        if node.startswith("dm-") and (uuid := text(tree, f"{folder}/dm/uuid")).startswith("mpath-"):
-            paths = tuple(
-                (path, text(tree, f"{_FOLDER}/{path}/device/state"))
-                for path in tree.sys_list(f"{folder}/slaves")
-            )
-            suspended = tree.attribute(f"{folder}/dm/suspended") == b"1"
-            size = tree.attribute(f"{folder}/size")
-            if not size.isdigit():
-                raise SourceError(f"/sys/{folder}/size", f"{size!r} is no number of sectors")
-            name = label(tree.attribute(f"{folder}/dm/name"))
-            found.append(Device(name, node, uuid, suspended, int(size), paths))
+        if node.startswith("dm-") and text(tree, f"{_FOLDER}/{node}/dm/uuid").startswith("mpath-"):
+            try:
+                found.append(_device(tree, node))
+            except FileNotFoundError:  # it was taken away just now
+                continue
     if not found and not tree.sys_has(_FOLDER):
         raise NoDataError("no /sys/block")
     return found
+
+
+def _device(tree: Tree, node: str) -> Device:
+    folder = f"{_FOLDER}/{node}"
+    sectors = count(tree.attribute(f"{folder}/size"))
+    if sectors is None:
+        raise SourceError(f"/sys/{folder}/size", "no number of sectors")
+    return Device(
+        label(tree.attribute(f"{folder}/dm/name")),
+        node,
+        text(tree, f"{folder}/dm/uuid"),
+        tree.attribute(f"{folder}/dm/suspended") == b"1",
+        sectors,
+        tuple(
+            (path, text(tree, f"{_FOLDER}/{path}/device/state")) for path in tree.sys_list(f"{folder}/slaves")
+        ),
+    )
 
 
 def collect(raw: list[Device]) -> list[Family]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
+from exporters.system.devices import count
 from exporters.system.tree import Tree
 
 _SOURCE = "/proc/mdstat"
@@ -36,8 +37,8 @@ _STATES = {
     "check": "checking",
 }
 _SYNCING = {"recovery": "recovering", "reshape": "reshaping", "check": "checking", "resync": "resyncing"}
-_STATUS = re.compile(rb"\d+ blocks .*\[(\d+)/(\d+)\] \[[U_]+\]")
-_PROGRESS = re.compile(rb"\((\d+)/\d+\)")
+_STATUS = re.compile(rb"\d+ blocks .*\[(\d{1,9})/(\d{1,9})\] \[[U_]+\]")
+_PROGRESS = re.compile(rb"\((\d{1,20})/\d+\)")
 _WITHOUT_DISKS = (b"", b"container", b"imsm", b"ddf")
 _DEGRADING = (b"raid1", b"raid4", b"raid5", b"raid6", b"raid10")
 _LEAST_WORDS = 3
@@ -123,10 +124,9 @@ def _array(lines: Sequence[bytes]) -> Array:
 
 def _status(head: bytes, line: bytes) -> tuple[int, int, int]:
     """Disks that are active and that are needed, and blocks."""
-    size = line.split()[:1]
-    if not size or not size[0].isdigit():
+    blocks = count(line.strip().partition(b" ")[0])
+    if blocks is None:
         raise SourceError(_SOURCE, f"malformed line {line[:80]!r}")
-    blocks = int(size[0])
     if b"raid0" in head or b"linear" in head:
         disks = head.count(b"[")
         return disks, disks, blocks
@@ -156,10 +156,9 @@ def _kernel(tree: Tree) -> list[Kernel]:
         disks = None
         if level not in _WITHOUT_DISKS:
             # While it is reshaped the array has two numbers, as in `11 (10)`.
-            first = tree.sys_or(f"block/{node}/md/raid_disks", b"").split()[:1]
-            disks = int(first[0]) if first and first[0].isdigit() else None
+            disks = count(tree.sys_or(f"block/{node}/md/raid_disks", b"").strip().partition(b" ")[0])
         lacking = tree.sys_or(f"block/{node}/md/degraded", b"").strip() if level in _DEGRADING else b""
-        found.append(Kernel(node, disks, int(lacking) if lacking.isdigit() else 0))
+        found.append(Kernel(node, disks, count(lacking) or 0))
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Row
-from exporters.system.devices import Cell, Sensors, text, whole
+from exporters.system.devices import Cell, Sensors, count, text, whole
 from exporters.system.tree import Tree
 
 _FOLDER = "class/nvme"
@@ -80,8 +80,7 @@ class Controllers:
 
     def _cells(self, row: Row, folder: str) -> Iterator[Cell]:
         block = f"{folder}/queue/logical_block_size"
-        digits = text(self._tree, block)
-        blocks = _times(int(digits) if digits.isascii() and digits.isdigit() else 0)
+        blocks = _times(count(text(self._tree, block).encode()) or 0)
         yield Cell(_CAPACITY, row, f"{folder}/size", blocks)
         yield Cell(_SIZE, row, f"{folder}/size", blocks)
         yield Cell(_USED, row, f"{folder}/nuse", blocks)
@@ -95,7 +94,7 @@ def _times(size: int) -> Callable[[bytes], int]:
     def parse(raw: bytes) -> int:
         if not size:
             raise ValueError("the size of a block is not known")
-        return int(raw) * size
+        return whole(raw) * size
 
     return parse
 

@@ -13,7 +13,7 @@ from exporters.collector import Collector, Host
 from exporters.errors import NoDataError
 from exporters.samples import Family, Kind, Metric
 from exporters.settings import switch
-from exporters.system.devices import Cell, Sensors, text
+from exporters.system.devices import Cell, Sensors, text, whole
 from exporters.system.tree import Tree
 
 ZONE_LABEL = switch(
@@ -29,7 +29,7 @@ _UNFIT = re.compile("_*[^0-9A-Za-z_]+_*")
 
 
 def _joules(raw: bytes) -> float:
-    return int(raw) / 1e6
+    return whole(raw) / 1e6
 
 
 class Zones:

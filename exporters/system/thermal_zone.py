@@ -42,7 +42,7 @@ def find(tree: Tree) -> Iterator[Cell]:
 
 
 def _celsius(raw: bytes) -> float:
-    return int(raw) / 1000
+    return whole(raw) / 1000
 
 
 def build(host: Host) -> Collector:

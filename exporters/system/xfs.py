@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
+from exporters.system.devices import count
 from exporters.system.tree import Tree
 
 _FOLDER = "fs/xfs"
@@ -99,9 +100,10 @@ def parse(text: bytes) -> dict[tuple[str, int], int]:
         if len(numbers) < len(names):
             raise SourceError("/sys/fs/xfs", f"{len(numbers)} counters in the line {word!r}")
         for place, number in enumerate(numbers[: len(names)]):
-            if not number.isdigit():
+            counter = count(number)
+            if counter is None:
                 raise SourceError("/sys/fs/xfs", f"{number[:40]!r} is no counter")
-            counters[word.decode(), place] = int(number)
+            counters[word.decode(), place] = counter
     return counters
 
 

@@ -291,6 +291,9 @@ NUMBERS = {
     (real, b"1.25"): 1.25,
     (real, b"18446744073709551615"): 18446744073709551615,
     (real, b"N/A"): None,
+    (whole, b"9" * 5000): None,
+    (prefixed, b"9" * 5000): None,
+    (real, b"9" * 5000): None,
 }
 
 

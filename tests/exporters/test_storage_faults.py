@@ -56,6 +56,8 @@ MALFORMED = {
     "mdstat disks": (mdadm.parse, b"md0 : active raid1 sda[0]\n  12 blocks super 1.2\n\n\n"),
     "mdstat progress": (mdadm.parse, b"md0 : active raid1 a[0]\n  1 blocks [1/1] [U]\n  resync = soon\n\n"),
     "mdstat long": (mdadm.parse, b"md0 : active raid1 " + b"x" * (1 << 20) + b"\n\n\n\n"),
+    "mdstat digits": (mdadm.parse, b"md0 : active raid1 a[0]\n  " + b"9" * 5000 + b" blocks [1/1] [U]\n\n\n"),
+    "xfs digits": (xfs.parse, b"rw 1 " + b"9" * 5000),
     "xfs short": (xfs.parse, b"rw 1\n"),
     "xfs words": (xfs.parse, b"rw 1 many\n"),
     "drbd words": (drbd.collect, b"0: cs:Connected ns:many\n"),

@@ -43,6 +43,7 @@ _SUMMABLE = frozenset(
     {"memory_bytes", "gpu_memory_bytes", "stored_bytes", "requests_running", "requests_waiting"}
 )
 """What can be told of all other models together."""
+_OTHERS = Person(OTHER, OTHER, OTHER, OTHER)
 _REQUESTS = _metric("requests_total", "Requests that ended, by how.", (*_MODEL, "result"), Kind.COUNTER)
 _TOKENS = _metric(
     "tokens_total", "Tokens read (prompt) and written (completion).", (*_MODEL, "kind"), Kind.COUNTER
@@ -133,13 +134,14 @@ class Teller:
         ]
 
     def _folded_models(self, models: Sequence[Model]) -> list[Model]:
-        known = self._models.known((model.name, model.weight) for model in models)
+        # LiteLLM has an `other` of its own, for names that it does not know.
+        known = self._models.known((model.name, model.weight) for model in models if model.name != OTHER)
         named = [model for model in models if model.name in known]
         rest = [model for model in models if model.name not in known]
         return [*named, _other_model(rest)] if rest else named
 
     def _folded_people(self, uses: Sequence[Use]) -> list[Use]:
-        known = self._people.known((use.person, use.weight) for use in uses)
+        known = self._people.known((use.person, use.weight) for use in uses if use.person != _OTHERS)
         named = [use for use in uses if use.person in known]
         rest = [use for use in uses if use.person not in known]
         return [*named, _other_use(rest)] if rest else named
@@ -202,7 +204,7 @@ def _other_model(models: Sequence[Model]) -> Model:
 
 
 def _other_use(uses: Sequence[Use]) -> Use:
-    other = Use(Person(OTHER, OTHER, OTHER, OTHER))
+    other = Use(_OTHERS)
     for use in uses:
         _add(other.requests, use.requests)
         _add(other.tokens, use.tokens)

@@ -413,6 +413,17 @@ def test_people_beyond_the_bound_are_other():
     assert seen.of("steward_ai_user_request_duration_seconds_sum", **other) == 40
 
 
+def test_a_server_that_calls_something_other_itself():
+    """LiteLLM does so with models that it does not know; a series must not occur twice."""
+    others = Use(Person("other", "other", "other", "other"), {"success": 1.0})
+    uses = (others, *(Use(Person(f"u{number}", "", "", ""), {"success": 1.0}) for number in range(3)))
+    models = (busy("other", 5), busy("a", 3), busy("b", 2))
+    seen = told("litellm", reading(*models, uses=uses), Bounds(models=1, people=1, with_people=True))
+    assert seen.of("steward_ai_requests_total", **labels("litellm", model="other", result="success")) == 7
+    person = labels("litellm", user="other", end_user="other", team="other", key="other")
+    assert seen.of("steward_ai_user_requests_total", **person, result="success") == 3
+
+
 def test_histograms_with_other_buckets_keep_those_that_both_have():
     one = Histogram({0.5: 1, 1.0: 2, float("inf"): 3}, 4, 3)
     one.add(Histogram({1.0: 5, 2.0: 6, float("inf"): 7}, 8, 7))

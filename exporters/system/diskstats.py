@@ -34,38 +34,44 @@ def _counter(name: str, text: str) -> Metric:
 
 
 _COLUMNS: tuple[tuple[Metric, float], ...] = (
-    (_counter("reads_completed_total", "The total number of reads completed successfully."), 1),
-    (_counter("reads_merged_total", "The total number of reads merged."), 1),
-    (_counter("read_bytes_total", "The total number of bytes read successfully."), _BYTES_PER_SECTOR),
+    (_counter("reads_completed_total", "Reads completed."), 1),
+    (_counter("reads_merged_total", "Reads merged with others in the queue."), 1),
+    (_counter("read_bytes_total", "Bytes read."), _BYTES_PER_SECTOR),
     (
-        _counter("read_time_seconds_total", "The total number of seconds spent by all reads."),
+        _counter("read_time_seconds_total", "Time that all reads took together."),
         _SECONDS_PER_MILLISECOND,
     ),
-    (_counter("writes_completed_total", "The total number of writes completed successfully."), 1),
-    (_counter("writes_merged_total", "The number of writes merged."), 1),
-    (_counter("written_bytes_total", "The total number of bytes written successfully."), _BYTES_PER_SECTOR),
+    (_counter("writes_completed_total", "Writes completed."), 1),
+    (_counter("writes_merged_total", "Writes merged with others in the queue."), 1),
+    (_counter("written_bytes_total", "Bytes written."), _BYTES_PER_SECTOR),
     (
-        _counter("write_time_seconds_total", "This is the total number of seconds spent by all writes."),
+        _counter("write_time_seconds_total", "Time that all writes took together."),
         _SECONDS_PER_MILLISECOND,
     ),
-    (Metric("node_disk_io_now", Kind.GAUGE, "The number of I/Os currently in progress.", ("device",)), 1),
-    (_counter("io_time_seconds_total", "Total seconds spent doing I/Os."), _SECONDS_PER_MILLISECOND),
+    (Metric("node_disk_io_now", Kind.GAUGE, "Requests under way.", ("device",)), 1),
     (
-        _counter("io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os."),
+        _counter("io_time_seconds_total", "Time with at least one request under way."),
         _SECONDS_PER_MILLISECOND,
     ),
-    (_counter("discards_completed_total", "The total number of discards completed successfully."), 1),
-    (_counter("discards_merged_total", "The total number of discards merged."), 1),
-    (_counter("discarded_sectors_total", "The total number of sectors discarded successfully."), 1),
     (
-        _counter("discard_time_seconds_total", "This is the total number of seconds spent by all discards."),
+        _counter(
+            "io_time_weighted_seconds_total",
+            "Time that all requests took together, the ones under way included.",
+        ),
         _SECONDS_PER_MILLISECOND,
     ),
-    (_counter("flush_requests_total", "The total number of flush requests completed successfully"), 1),
+    (_counter("discards_completed_total", "Discards completed."), 1),
+    (_counter("discards_merged_total", "Discards merged with others in the queue."), 1),
+    (_counter("discarded_sectors_total", "Sectors of 512 bytes discarded."), 1),
+    (
+        _counter("discard_time_seconds_total", "Time that all discards took together."),
+        _SECONDS_PER_MILLISECOND,
+    ),
+    (_counter("flush_requests_total", "Flushes completed."), 1),
     (
         _counter(
             "flush_requests_time_seconds_total",
-            "This is the total number of seconds spent by all flush requests.",
+            "Time that all flushes took together.",
         ),
         _SECONDS_PER_MILLISECOND,
     ),
@@ -73,35 +79,35 @@ _COLUMNS: tuple[tuple[Metric, float], ...] = (
 _INFO = Metric(
     "node_disk_info",
     Kind.GAUGE,
-    "Info of /sys/block/<block_device>.",
+    "What the device is.",
     ("device", "major", "minor", "model", "path", "revision", "rotational", "serial", "wwn"),
 )
 _FILESYSTEM = Metric(
     "node_disk_filesystem_info",
     Kind.GAUGE,
-    "Info about disk filesystem.",
+    "The file system on the device.",
     ("device", "type", "usage", "uuid", "version"),
 )
 _MAPPER = Metric(
     "node_disk_device_mapper_info",
     Kind.GAUGE,
-    "Info about disk device mapper.",
+    "What the device mapper says of the device.",
     ("device", "lv_layer", "lv_name", "name", "uuid", "vg_name"),
 )
 _ATA = {
     "ID_ATA_WRITE_CACHE": Metric(
-        "node_disk_ata_write_cache", Kind.GAUGE, "ATA disk has a write cache.", ("device",)
+        "node_disk_ata_write_cache", Kind.GAUGE, "Whether the ATA disk has a write cache.", ("device",)
     ),
     "ID_ATA_WRITE_CACHE_ENABLED": Metric(
         "node_disk_ata_write_cache_enabled",
         Kind.GAUGE,
-        "ATA disk has its write cache enabled.",
+        "Whether the ATA disk's write cache is on.",
         ("device",),
     ),
     "ID_ATA_ROTATION_RATE_RPM": Metric(
         "node_disk_ata_rotation_rate_rpm",
         Kind.GAUGE,
-        "ATA disk rotation rate in RPMs (0 for SSDs).",
+        "Rotations a minute of the ATA disk; 0 of one without platters.",
         ("device",),
     ),
 }

@@ -58,18 +58,18 @@ def _gauge(name: str, text: str, labels: tuple[str, ...] = _LABELS) -> Metric:
     return Metric(f"node_filesystem_{name}", Kind.GAUGE, text, labels)
 
 
-_SIZE = _gauge("size_bytes", "Filesystem size in bytes.")
-_FREE = _gauge("free_bytes", "Filesystem free space in bytes.")
-_AVAIL = _gauge("avail_bytes", "Filesystem space available to non-root users in bytes.")
-_FILES = _gauge("files", "Filesystem total file nodes.")
-_FILES_FREE = _gauge("files_free", "Filesystem total free file nodes.")
+_SIZE = _gauge("size_bytes", "Size of the file system.")
+_FREE = _gauge("free_bytes", "Space that is free, what is kept for root included.")
+_AVAIL = _gauge("avail_bytes", "Space that is free to everybody.")
+_FILES = _gauge("files", "File nodes that the file system can have.")
+_FILES_FREE = _gauge("files_free", "File nodes that are free.")
 _SIZES = (_SIZE, _FREE, _AVAIL, _FILES, _FILES_FREE)
-_PURGEABLE = _gauge(
-    "purgeable_bytes", "Filesystem space available including purgeable space (MacOS specific)."
+_PURGEABLE = _gauge("purgeable_bytes", "Space that macOS could clear; 0 on Linux, as in node_exporter.")
+_READONLY = _gauge("readonly", "Whether it is mounted read-only.")
+_ERROR = _gauge("device_error", "Whether the file system did not tell its sizes; device_error says why.")
+_MOUNT = _gauge(
+    "mount_info", "The mount, and the numbers of its device.", ("device", "major", "minor", "mountpoint")
 )
-_READONLY = _gauge("readonly", "Filesystem read-only status.")
-_ERROR = _gauge("device_error", "Whether an error occurred while getting statistics for the given device.")
-_MOUNT = _gauge("mount_info", "Filesystem mount information.", ("device", "major", "minor", "mountpoint"))
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _LEAST_FIELDS = 10

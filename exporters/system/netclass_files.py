@@ -5,6 +5,7 @@ Documentation/ABI/testing/sysfs-class-net.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from exporters.samples import label
 from exporters.system.tree import Tree
 
 FOLDER = "class/net"
+_OCTAL = re.compile(rb"0[0-7]+")  # without its o, as Go has it
+_LIMIT = 1 << 63
 WORDS = ("address", "broadcast", "duplex", "operstate", "ifalias")
 MOST_CHARACTERS = 128
 """As far as node_exporter reads such a file."""
@@ -102,8 +105,9 @@ def attribute(tree: Tree, name: str, file: str) -> bytes | None:
 
 
 def number(text: bytes) -> int:
-    """A number with its prefix of a base; 0 where it is none, as node_exporter reads it."""
+    """A number with its prefix of a base; 0 where it is none of 64 bits, as node_exporter reads it."""
     try:
-        return int(text, 0)
+        value = int(text, 0)
     except ValueError:
-        return int(text, 8) if text.isdigit() and text.startswith(b"0") else 0
+        value = int(text, 8) if _OCTAL.fullmatch(text) else 0
+    return value if -_LIMIT <= value < _LIMIT else 0

@@ -28,7 +28,7 @@ from exporters.system import (
     xfrm,
 )
 from exporters.system.filters import accepts
-from exporters.system.netclass_files import Files
+from exporters.system.netclass_files import Files, number
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
 from tests.exporters.trees import FIXTURES, at, host, only, scrape
@@ -248,6 +248,14 @@ def test_devices_with_odd_names_and_files(folder):
     assert devices["eth0"].numbers["speed"] == 0
     assert devices["eth0"].words["ifalias"] == "a" * 128
     assert "carrier" not in devices["usb0"].numbers
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(b"0x1003", 4099), (b"-1", -1), (b"010", 8), (b"08", 0), (b"", 0), (b"fast", 0), (b"9" * 127, 0)],
+)
+def test_numbers_of_files_are_read_as_node_exporter_reads_them(written, meant):
+    assert number(written) == meant
 
 
 def test_fields_are_found_anew_when_the_kernel_s_list_changes():

@@ -62,7 +62,7 @@ class Row:
 
 
 SYSTEM = (
-    Row("arp", "system.arp", "/proc/net/arp"),
+    Row("arp", "system.arp", "rtnetlink, /proc/net/arp"),
     Row("bcache", "system.bcache", "/sys/fs/bcache"),
     Row("bcachefs", "system.bcachefs", "/sys/fs/bcachefs"),
     Row("bonding", "system.bonding", "/sys/class/net/*/bonding"),
@@ -104,8 +104,8 @@ SYSTEM = (
         "/sys/devices/system/node/node*/meminfo",
         by_default=False,
     ),
-    Row("netclass", "system.netclass", "/sys/class/net"),
-    Row("netdev", "system.netdev", "/proc/net/dev, /sys/class/net/*/statistics"),
+    Row("netclass", "system.netclass", "rtnetlink, ethtool netlink, /sys/class/net"),
+    Row("netdev", "system.netdev", "rtnetlink, /proc/net/dev, /sys/class/net"),
     Row("netstat", "system.netstat", "/proc/net/netstat, /proc/net/snmp, /proc/net/snmp6"),
     Row("nfs", "system.nfs", "/proc/net/rpc/nfs"),
     Row("nfsd", "system.nfsd", "/proc/net/rpc/nfsd"),
@@ -127,7 +127,7 @@ SYSTEM = (
     Row("sysctl", "system.sysctl", "/proc/sys", by_default=False),
     Row("systemd", "system.systemd", "systemd over D-Bus"),
     Row("tapestats", "system.tapestats", "/sys/class/scsi_tape"),
-    Row("tcpstat", "system.tcpstat", "/proc/net/tcp, /proc/net/tcp6"),
+    Row("tcpstat", "system.tcpstat", "sock_diag, /proc/net/tcp, /proc/net/tcp6"),
     Row("textfile", "system.textfile", "*.prom in folders that are named"),
     Row("thermal_zone", "system.thermal_zone", "/sys/class/thermal"),
     Row("time", "system.clock", "the clock, /sys/devices/system/clocksource"),

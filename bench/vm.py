@@ -3,12 +3,13 @@
 1,000 guests on 20 nodes. Both are scraped in turn with Prometheus' own header fields; what the API was asked
 is counted by the simulator, which runs in this process and answers both. Ours reads in the background every
 few seconds here instead of every 15, so that a short run sees enough readings. `BENCH_SCRAPES` sets the
-number of scrapes, `BENCH_GUESTS` and `BENCH_NODES` the large cluster. The budget of memory holds on a small
+seconds here instead of every 15, so that a run sees enough readings. `BENCH_SCRAPES` sets the
 one: 40,000 series of a large one are 2 MB of text, of which any exporter holds several.
 """
 
 import gzip
 import http.client
+import math
 import os
 import shutil
 import statistics
@@ -32,7 +33,7 @@ from lab.tls import Authority
 
 GUESTS, NODES = 1_000, 20
 SMALL = 30, 3
-SCRAPES = 25
+SCRAPES, THEIR_SCRAPES = 100, 20
 INTERVAL_SECONDS = 5
 PAUSE_SECONDS = 1.1
 WARM_UP_SCRAPES = 2
@@ -165,6 +166,7 @@ def _measure(
     every: float,
 ) -> Seen:
     """Scrape a program at `address` (port, path); requests are counted over stretches of `every` seconds."""
+    scrapes = THEIR_SCRAPES if every == PAUSE_SECONDS else int(os.environ.get("BENCH_SCRAPES", SCRAPES))
     seen = Seen()
     port, path = address
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
@@ -177,7 +179,6 @@ def _measure(
         pids = [process.pid, *_children(process.pid)]
         began = sum(map(cpu_seconds, pids))
         asked, since = center.requests.total(), time.monotonic()
-        scrapes = int(os.environ.get("BENCH_SCRAPES", SCRAPES))
         for _ in range(scrapes):
             begun = time.perf_counter()
             _scrape(connection, path)
@@ -223,7 +224,8 @@ def _scrape(connection: http.client.HTTPConnection, path: str) -> int:
 
 
 def _p99(seen: Seen) -> float:
-    return sorted(seen.seconds)[min(len(seen.seconds) - 1, len(seen.seconds) * 99 // 100)]
+    """By nearest rank: of 100 scrapes the slowest but one."""
+    return sorted(seen.seconds)[math.ceil(len(seen.seconds) * 0.99) - 1]
 
 
 def _print_beside(ours: Seen, theirs: Seen) -> None:

@@ -9,11 +9,15 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from exporters.collector import Host
 from exporters.errors import ExporterError, SettingError
+from exporters.settings import Settings, text
+from exporters.system.tree import Tree
 from exporters.vm.api import Api
 from exporters.vm.build import build
 from exporters.vm.errors import DeniedError, NodeDownError, ProxmoxError, UnreachableError
@@ -326,6 +330,26 @@ async def test_a_renewed_token_is_read(tmp_path):
             collector.collect()
         collector.close()
         assert (await scrape(lab)).of("steward_scrape_collector_success", collector="pve") == 1
+
+
+def test_on_a_node_the_cluster_s_own_authority_is_trusted(tmp_path):
+    with proxmox_lab(tmp_path, environment(1, 2)) as lab:
+        made = host(lab, {"collector.pve.url": lab.url.replace("127.0.0.1", "localhost")})
+        given = {name: made.settings[text(name, "", "")] for name in made.settings.names}
+        given.pop("collector.pve.ca-file")
+        plain = replace(made, settings=Settings({name: (value,) for name, value in given.items()}))
+        collector = build(plain, own_authority=lab.ca_file)
+        assert collector.collect()
+        collector.close()
+        elsewhere = build(plain, own_authority=tmp_path / "absent")
+        with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+            elsewhere.collect()
+        elsewhere.close()
+
+
+def test_without_a_token_file_there_is_no_collector():
+    with pytest.raises(SettingError, match="token-file"):
+        build(Host(Tree(), Settings(), "here"))
 
 
 def test_flags_that_do_not_fit(tmp_path):

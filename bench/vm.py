@@ -3,8 +3,8 @@
 1,000 guests on 20 nodes. Both are scraped in turn with Prometheus' own header fields; what the API was asked
 is counted by the simulator, which runs in this process and answers both. Ours reads in the background every
 few seconds here instead of every 15, so that a short run sees enough readings. `BENCH_SCRAPES` sets the
-seconds here instead of every 15, so that a run sees enough readings. `BENCH_SCRAPES` sets the
-one: 40,000 series of a large one are 2 MB of text, of which any exporter holds several.
+number of our scrapes, `BENCH_GUESTS` and `BENCH_NODES` the large cluster. The budget of memory holds on a
+small one: 40,000 series of a large one are 2 MB of text, of which any exporter holds several.
 """
 
 import gzip

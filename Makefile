@@ -69,6 +69,8 @@ lock:
 	  uv pip compile pyproject.toml --extra $$extra --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-header --emit-build-options --quiet --no-annotate --output-file requirements/$$extra.txt; \
 	done
+	echo prometheus-pve-exporter==3.10.0 | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --quiet --no-annotate --output-file requirements/pve-exporter.txt
 
 clean:
 	rm -rf $(VENV) .proxmox-schema .peers build dist *.egg-info demo.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,9 @@ from exporters.vm.errors import ProxmoxError
 _LONGEST_BYTES = 4096
 _FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 # PVE::AccessControl: user@realm!tokenid, and the secret is a UUID; nothing here may end a header field.
-_TOKEN = re.compile(r"[^\s:/!@=]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+=[0-9A-Za-z\-]{1,200}")
+_TOKEN = re.compile(
+    r"(?:(?![:/!=])[!-~])+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+=[0-9A-Za-z\-]{1,200}"
+)
 
 
 def read_token(path: Path) -> str:

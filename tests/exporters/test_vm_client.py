@@ -279,6 +279,8 @@ TOKENS = [
     pytest.param(b"root@pam!x=a\r\nX: y", id="another field"),
     pytest.param(b"", id="empty"),
     pytest.param(b"\xff" * 20, id="no text"),
+    pytest.param(b"\xff@pam!x=1", id="a user who is no text"),
+    pytest.param(b"a\x00b@pam!x=1", id="a control character"),
     pytest.param(b"a@pam!x=" + b"1" * 9000, id="long"),
 ]
 
@@ -308,6 +310,13 @@ def test_a_token_of_its_own(tmp_path, mode):
     path.write_text(f"{TOKEN}\n")
     path.chmod(mode)
     assert read_token(path) == TOKEN
+
+
+def test_a_token_of_a_user_named_by_mail_address(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("ada@example.org@keycloak!look=1-2-3")
+    path.chmod(0o600)
+    assert read_token(path) == "ada@example.org@keycloak!look=1-2-3"
 
 
 def test_a_token_in_no_plain_file(tmp_path):

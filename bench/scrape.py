@@ -106,9 +106,16 @@ def run() -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """utime and stime of a process with all its threads, from /proc/PID/stat (proc(5), fields 14 and 15)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Time on a processor of a process with all its threads.
+
+    From /proc/PID/task/*/schedstat in nanoseconds (Documentation/scheduler/sched-stats.rst): utime and stime
+    come in hundredths of a second, of which a scrape is a few tenths.
+    """
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in _tasks(pid)) / 1e9
+
+
+def _tasks(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").iterdir())
 
 
 def rss_bytes(pid: int) -> int:

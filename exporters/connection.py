@@ -5,7 +5,6 @@ answer is cut. With TLS the handshake comes first, with the certificate that hol
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import cast
 
@@ -27,16 +26,18 @@ logger = logging.getLogger(__name__)
 MOST_CONNECTIONS = 512
 IDLE_SECONDS = 300.0
 """A silent connection is closed after one to two of these; Prometheus scrapes more often than that."""
-PATIENCE_SECONDS = 30.0
-"""For the rest of a request, for a client to read its answer, for a handshake."""
 
 
 class Connections:
-    """All connections of one server, and what they share."""
+    """All connections of one server, and what they share.
 
-    def __init__(self, site: Site, watched: Watched | None) -> None:
+    `patience_seconds` are for the rest of a request, for a client to read its answer, for a handshake.
+    """
+
+    def __init__(self, site: Site, watched: Watched | None, patience_seconds: float) -> None:
         self.site = site
         self.watched = watched
+        self.patience_seconds = patience_seconds
         self._open: set[_Connection | _Greeting] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -54,7 +55,7 @@ class Connections:
             return False
         self._open.add(connection)
         if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._close_idle)
+            self._sweep = asyncio.get_running_loop().call_later(self.patience_seconds, self._close_idle)
         return True
 
     def left(self, connection: "_Connection | _Greeting") -> None:
@@ -75,7 +76,7 @@ class Connections:
             connection.close_if_idle(now)
         self._sweep = None
         if self._open:
-            self._sweep = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._close_idle)
+            self._sweep = asyncio.get_running_loop().call_later(self.patience_seconds, self._close_idle)
 
 
 class _Connection(asyncio.Protocol):
@@ -139,7 +140,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def close_if_idle(self, now: float) -> None:
-        patience = PATIENCE_SECONDS if self._buffer else IDLE_SECONDS
+        patience = self._all.patience_seconds if self._buffer else IDLE_SECONDS
         if self._task is None and now - self._heard > patience:
             self.close()
 
@@ -168,11 +169,18 @@ class _Connection(asyncio.Protocol):
         answer = await self._all.site.answer(request, self._address)
         self._send(answer, bare=request.method == "HEAD", keep_alive=request.keep_alive)
         if self._is_full and self._transport is not None:
-            self._drained = self._loop.create_future()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._drained, PATIENCE_SECONDS)
-            if self._is_full and self._transport is not None:
-                self._transport.abort()
+            await self._until_read(self._transport)
+
+    async def _until_read(self, transport: asyncio.Transport) -> None:
+        """Wait for the client to read its answer, and cut it off where it does not."""
+        self._drained = self._loop.create_future()
+        self._all.site.unread += 1
+        try:
+            await asyncio.wait_for(self._drained, self._all.patience_seconds)
+        except TimeoutError:
+            transport.abort()
+        finally:
+            self._all.site.unread -= 1
 
     def _answered(self, task: "asyncio.Task[None]") -> None:
         self._task = None
@@ -236,8 +244,8 @@ class _Greeting(asyncio.Protocol):
                 connection,
                 current.context,
                 server_side=True,
-                ssl_handshake_timeout=PATIENCE_SECONDS,
-                ssl_shutdown_timeout=PATIENCE_SECONDS,
+                ssl_handshake_timeout=self._all.patience_seconds,
+                ssl_shutdown_timeout=self._all.patience_seconds,
             )
         except OSError:  # of the client's making, and TLS has told it; ssl.SSLError is one
             transport.abort()

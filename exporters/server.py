@@ -80,7 +80,7 @@ async def listening(
     options = options or Options()
     watched = None if options.config_file is None else Watched(options.config_file)
     check_addresses(addresses or options.addresses, watched, options)
-    connections = Connections(Site(registry, options, watched, host), watched)
+    connections = Connections(Site(registry, options, watched, host), watched, options.patience_seconds)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(connections.close)
         scheme = "http" if watched is None or watched.current.context is None else "https"

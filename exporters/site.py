@@ -52,6 +52,8 @@ class Site:
         self._passwords: Passwords | None = None
         self._limit = _Limit()
         self._scrapes = 0
+        self.unread = 0
+        """Answers that clients have not read yet: each counts as a scrape, for it holds as much memory."""
         self._routes: dict[str, _Route] = {
             "/": self._landing,
             "/healthz": _health,
@@ -110,7 +112,7 @@ class Site:
         return plain(401, "wrong user or password", _CHALLENGE, keep_alive=False)
 
     async def _metrics(self, request: Request) -> Answer:
-        if 0 < self._options.most_scrapes <= self._scrapes:
+        if 0 < self._options.most_scrapes <= self._scrapes + self.unread:
             return plain(503, "too many scrapes at once")
         query = request.query
         try:

@@ -41,7 +41,9 @@ _RESERVED = ("/", "/healthz", "/gpu", "/sd/guests")
 
 @dataclass(frozen=True)
 class Options:
-    """How to serve; see the flags. `most_scrapes` 0 is no limit; `version` is for people."""
+    """How to serve; see the flags. `most_scrapes` 0 is no limit; `version` is for people; clients have
+    `patience_seconds` to send the rest of a request, to read an answer, to shake hands.
+    """
 
     addresses: tuple[str, ...] = ()
     telemetry_path: str = "/metrics"
@@ -50,6 +52,7 @@ class Options:
     cors_origins: tuple[str, ...] = ()
     insecure: bool = False
     version: str = ""
+    patience_seconds: float = 30.0
 
 
 def options(

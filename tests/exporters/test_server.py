@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import zlib
 
@@ -12,7 +13,7 @@ from exporters.collector import Collector
 from exporters.errors import ExporterError, ListenError
 from exporters.http import LONGEST_HEAD_BYTES
 from exporters.registry import Registry, Source
-from exporters.samples import Kind, Metric
+from exporters.samples import Family, Kind, Metric
 from exporters.server import is_loopback, listening, parse_address
 from exporters.web import Options
 
@@ -299,3 +300,98 @@ def test_bad_addresses(address):
 )
 def test_loopback(host, loopback):
     assert is_loopback(host) is loopback
+
+
+LARGE = Metric("test_large", Kind.GAUGE, "Large.", ("n",))
+ROWS = tuple((f"{n:0200}",) for n in range(40_000))
+
+
+def large():
+    return [Family(LARGE, ROWS, range(len(ROWS)))]
+
+
+async def test_a_large_answer_is_compressed_beside_everything_else():
+    registry = Registry([Source("large", Collector(large))])
+    async with listening(registry, "127.0.0.1:0") as (place,):
+        reader, writer = await connect(place.address)
+        for _ in range(3):
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
+            _, fields, packed = await answer_of(reader)
+            assert fields["content-encoding"] == "gzip"
+            assert zlib.decompress(packed, 31).count(b"\ntest_large{") == len(ROWS)
+        writer.close()
+    registry.close()
+
+
+async def test_a_client_that_never_reads_is_cut():
+    registry = Registry([Source("large", Collector(large))])
+    options = Options(patience_seconds=0.05, most_scrapes=1)
+    async with listening(registry, "127.0.0.1:0", options=options) as (place,):
+        small = socket.create_connection(parse_address(place.address))
+        small.setblocking(False)  # noqa: FBT003 - the socket has no other spelling
+        reader, writer = await asyncio.open_connection(sock=small)
+        writer.transport.pause_reading()
+        writer.write(GET % b"/metrics")
+        statuses = set()
+        while b"200" not in statuses:  # until then, the answer that nobody reads is the one scrape allowed
+            statuses.add((await talk(place.address, CLOSING % (b"GET", b"/metrics")))[9:12])
+        assert b"503" in statuses
+        writer.transport.resume_reading()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await answer_of(reader)
+        writer.close()
+    registry.close()
+
+
+async def test_a_request_that_never_ends_is_cut():
+    async with listening(Registry([]), "127.0.0.1:0", options=Options(patience_seconds=0.05)) as (place,):
+        assert await talk(place.address, b"GET /metrics HTTP/1.1\r\nHost: a\r\n") == b""
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds"),
+    [
+        (None, 9.5),
+        ("10", 9.5),
+        ("15.000000", 14.5),
+        ("0.8", 0.4),
+        ("0.01", 0.1),
+        ("3600", 120),
+        ("0", 9.5),
+        ("-1", 9.5),
+        ("nan", 9.5),
+        ("inf", 9.5),
+        ("soon", 9.5),
+    ],
+)
+async def test_a_scrape_takes_as_long_as_prometheus_waits(field, seconds):
+    asked = []
+
+    class Asked(Registry):
+        async def scrape(self, names=None, wanted=None, budget_seconds=0):
+            asked.append(budget_seconds)
+            return await super().scrape(names, wanted, budget_seconds)
+
+    registry = Asked([])
+    extra = b"" if field is None else b"X-Prometheus-Scrape-Timeout-Seconds: %s\r\n" % field.encode()
+    async with listening(registry, "127.0.0.1:0") as (place,):
+        sent = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + extra + b"\r\n"
+        assert (await talk(place.address, sent)).startswith(b"HTTP/1.1 200 ")
+    assert asked == [pytest.approx(seconds)]
+    registry.close()
+
+
+async def test_an_answer_comes_in_time_whatever_hangs():
+    gate = threading.Event()
+    sources = [Source("hung", Collector(lambda: gate.wait() or []), deadline_seconds=60)]
+    registry = Registry([Source("good", Collector(lambda: [TWO.one(2)])), *sources])
+    async with listening(registry, "127.0.0.1:0") as (place,):
+        got = await talk(
+            place.address,
+            b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+            b"X-Prometheus-Scrape-Timeout-Seconds: 0.4\r\n\r\n",
+        )
+    assert b"\ntest_two 2\n" in got
+    assert b'steward_scrape_collector_success{collector="hung"} 0\n' in got
+    gate.set()
+    registry.close()

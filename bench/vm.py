@@ -9,6 +9,7 @@ small one: 40,000 series of a large one are 2 MB of text, of which any exporter 
 
 import gzip
 import http.client
+import itertools
 import math
 import os
 import shutil
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.measuring import BenchError, print_head, print_line
 from bench.scrape import PROMETHEUS_FIELDS, cpu_seconds, rss_bytes
@@ -30,6 +32,9 @@ from lab.proxmox.datacenter import Datacenter
 from lab.proxmox.server import application_for, new_datacenter
 from lab.serving import serve_in_thread
 from lab.tls import Authority
+
+if TYPE_CHECKING:
+    from lab.proxmox.api import Request
 
 GUESTS, NODES = 1_000, 20
 SMALL = 30, 3
@@ -50,7 +55,8 @@ class Seen:
     """What was seen of one program."""
 
     seconds: list[float] = field(default_factory=list)
-    requests: list[int] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    requests: float = 0.0
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
     series: int = 0
@@ -63,12 +69,13 @@ def run() -> None:
     if peer is None:
         raise BenchError("no prometheus-pve-exporter to compare with (make pve-exporter)")
     print_head(f"Proxmox read every {INTERVAL_SECONDS} s, all collectors of the agent")
-    for guests, nodes in (SMALL, large):
+    many = int(os.environ.get("BENCH_SCRAPES", SCRAPES))
+    for (guests, nodes), scrapes in ((SMALL, THEIR_SCRAPES), (large, many)):
         with _cluster(guests, nodes) as cluster:
-            ours, theirs = _ours(cluster), _theirs(cluster, peer)
+            ours, theirs = _ours(cluster, scrapes), _theirs(cluster, peer)
         where = f"{guests} guests on {nodes} nodes: "
         print_line(f"{where}scrape, p99", _p99(ours), P99_SECONDS, "s")
-        print_line(f"{where}requests an interval, most", max(ours.requests), MOST_REQUESTS, "")
+        print_line(f"{where}requests an interval, most", ours.requests, MOST_REQUESTS, "")
         if (guests, nodes) == SMALL:
             print_line(f"{where}RSS", ours.rss_bytes / MIB, MOST_RSS_MIB, "MiB")
         _print_beside(ours, theirs)
@@ -122,7 +129,7 @@ def _center(guests: int, nodes: int) -> Datacenter:
     return center
 
 
-def _ours(cluster: Cluster) -> Seen:
+def _ours(cluster: Cluster, scrapes: int) -> Seen:
     token = cluster.folder / "token"
     token.touch(0o600)
     token.write_text(f"{TOKEN_ID}={TOKEN_SECRET}\n")
@@ -135,7 +142,9 @@ def _ours(cluster: Cluster) -> Seen:
         "interval": f"{INTERVAL_SECONDS}s",
     }
     argv += ["--collector.pve", *(f"--collector.pve.{name}={value}" for name, value in flags.items())]
-    return _measure(argv, (port, "/metrics"), cluster.center, os.environ, INTERVAL_SECONDS)
+    seen = _measure(argv, (port, "/metrics"), cluster.center, os.environ, scrapes)
+    seen.requests = _most_of_a_reading(seen.paths)
+    return seen
 
 
 def _theirs(cluster: Cluster, program: Path) -> Seen:
@@ -149,7 +158,9 @@ def _theirs(cluster: Cluster, program: Path) -> Seen:
     argv = [str(program), f"--config.file={settings}", f"--web.listen-address=127.0.0.1:{port}"]
     path = f"/pve?target={cluster.url.removeprefix('https://')}&cluster=1&node=1"
     environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(cluster.ca_file)}
-    return _measure(argv, (port, path), cluster.center, environment, PAUSE_SECONDS)
+    seen = _measure(argv, (port, path), cluster.center, environment, THEIR_SCRAPES)
+    seen.requests = len(seen.paths) / THEIR_SCRAPES
+    return seen
 
 
 def _peer() -> Path | None:
@@ -163,10 +174,9 @@ def _measure(
     address: tuple[int, str],
     center: Datacenter,
     environment: Mapping[str, str],
-    every: float,
+    scrapes: int,
 ) -> Seen:
-    """Scrape a program at `address` (port, path); requests are counted over stretches of `every` seconds."""
-    scrapes = THEIR_SCRAPES if every == PAUSE_SECONDS else int(os.environ.get("BENCH_SCRAPES", SCRAPES))
+    """Scrape a program at `address`: its port and path."""
     seen = Seen()
     port, path = address
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
@@ -175,18 +185,17 @@ def _measure(
         _wait_for(process, connection)
         for _ in range(WARM_UP_SCRAPES):
             seen.series = _scrape(connection, path)
-            time.sleep(every)
+            time.sleep(INTERVAL_SECONDS)
         pids = [process.pid, *_children(process.pid)]
         began = sum(map(cpu_seconds, pids))
-        asked, since = center.requests.total(), time.monotonic()
+        journal: list[Request] = []
+        center.journal = journal
         for _ in range(scrapes):
             begun = time.perf_counter()
             _scrape(connection, path)
             seen.seconds.append(time.perf_counter() - begun)
             time.sleep(max(0.0, PAUSE_SECONDS - (time.perf_counter() - begun)))
-            if time.monotonic() - since >= every:
-                seen.requests.append(center.requests.total() - asked)
-                asked, since = center.requests.total(), time.monotonic()
+        seen.paths = [request.path for request in journal]
         seen.cpu_seconds = (sum(map(cpu_seconds, pids)) - began) / scrapes
         seen.rss_bytes = sum(map(rss_bytes, pids))
     finally:
@@ -194,6 +203,14 @@ def _measure(
         process.terminate()
         process.wait(START_SECONDS)
     return seen
+
+
+def _most_of_a_reading(paths: list[str]) -> int:
+    """The most requests from the beginning of one of our readings, which asks this once, to the next."""
+    begins = [place for place, path in enumerate(paths) if path == "/cluster/resources"]
+    if len(begins) < 2:
+        raise BenchError("too few readings to count requests")
+    return max(after - before for before, after in itertools.pairwise(begins))
 
 
 def _wait_for(process: subprocess.Popen[bytes], connection: http.client.HTTPConnection) -> None:
@@ -236,12 +253,12 @@ def _print_beside(ours: Seen, theirs: Seen) -> None:
             f"{seen.series}",
             f"{statistics.median(seen.seconds) * 1e3:.1f}",
             f"{_p99(seen) * 1e3:.1f}",
-            f"{max(seen.requests)}",
+            f"{seen.requests:.0f}",
             f"{seen.cpu_seconds * 1e3:.1f}",
             f"{seen.rss_bytes / MIB:.1f}",
         )
         print(f"{name:<34}" + "".join(f"{cell:>14}" for cell in cells))
-    requests = max(ours.requests) / max(theirs.requests)
+    requests = ours.requests / theirs.requests
     print(
         f"ratio: p99 {_p99(ours) / _p99(theirs):.3f}, requests {requests:.3f}, "
         f"CPU {ours.cpu_seconds / theirs.cpu_seconds:.3f}, RSS {ours.rss_bytes / theirs.rss_bytes:.2f}"

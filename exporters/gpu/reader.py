@@ -24,6 +24,7 @@ from exporters.gpu.readings import (
     GuestReading,
     Identity,
     LinkReading,
+    MigDevice,
     MigReading,
     Number,
     Processes,
@@ -160,9 +161,10 @@ class Reader:
             up=True,
             values=fields.present(values),
             # A GPU instance with several compute instances is reported once.
-            mig=tuple({part.instance: part for part, _ in parts}.values()),
+            mig=tuple({part.instance: part for part, _, _ in parts}.values()),
+            mig_devices=tuple(device for _, device, _ in parts),
             links=self._nvlinks(uuid, handle),
-            processes=self._processes(uuid, handle, [part for _, part in parts]),
+            processes=self._processes(uuid, handle, [part for _, _, part in parts]),
             guests=self._guests(uuid, handle),
         )
 
@@ -225,30 +227,40 @@ class Reader:
         self._known[uuid] = self._asked[bytes(handle)] = identity
         return identity
 
-    def _mig(self, handle: Any, uuid: str) -> list[tuple[MigReading, Any]]:
-        """The MIG instances with their handles, one for each compute instance: those have processes."""
+    def _mig(self, handle: Any, uuid: str) -> list[tuple[MigReading, MigDevice, Any]]:
+        """The MIG devices with their handles, one for each compute instance: those have processes."""
         nvml = self._nvml
         try:
             places = range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
         except nvml.NVMLError as error:
             self._complain(uuid, "nvmlDeviceGetMaxMigDeviceCount", error)
             return []
-        found: list[tuple[MigReading, Any]] = []
+        found: list[tuple[MigReading, MigDevice, Any]] = []
         values: dict[int, Values] = {}
         for place in places:
             try:
                 part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
-                profile = _COMPUTE_INSTANCE.sub(
-                    "", _decoded(nvml.nvmlDeviceGetName(part)).rpartition("MIG ")[2]
-                )
+                name = _decoded(nvml.nvmlDeviceGetName(part)).rpartition("MIG ")[2]
                 number = nvml.nvmlDeviceGetGpuInstanceId(part)
                 if number not in values:
                     values[number] = self._mig_values(uuid, handle, part, number)
-                found.append((MigReading(str(number), profile, values[number]), part))
+                reading = MigReading(str(number), _COMPUTE_INSTANCE.sub("", name), values[number])
+                found.append((reading, self._mig_device(uuid, part, str(number), name), part))
             except nvml.NVMLError as error:
                 if error.value != nvml.NVML_ERROR_NOT_FOUND:  # places without an instance are usual
                     self._complain(uuid, "nvmlDeviceGetMigDeviceHandleByIndex", error)
         return found
+
+    def _mig_device(self, uuid: str, part: Any, instance: str, profile: str) -> MigDevice:
+        """What a compute instance is called; empty what an older driver does not tell."""
+        nvml = self._nvml
+        number = self._call(uuid, lambda: nvml.nvmlDeviceGetComputeInstanceId(part))
+        return MigDevice(
+            uuid=self._text(uuid, lambda: nvml.nvmlDeviceGetUUID(part)),
+            instance=instance,
+            compute_instance="" if number is None else str(number),
+            profile=profile,
+        )
 
     def _mig_values(self, uuid: str, handle: Any, part: Any, number: int) -> Values:
         """Of a GPU instance; its compute instances share them. Raises the library's NVMLError."""

@@ -143,6 +143,16 @@ class MigReading:
 
 
 @dataclass(frozen=True, slots=True)
+class MigDevice:
+    """A MIG device: a compute instance of a GPU instance, with its profile as the driver names it."""
+
+    uuid: str
+    instance: str
+    compute_instance: str
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkReading:
     """An NVLink: whether it is up, and its error counters by kind."""
 
@@ -189,6 +199,7 @@ class GpuReading:
     up: bool
     values: Values = field(default_factory=dict)
     mig: tuple[MigReading, ...] = ()
+    mig_devices: tuple[MigDevice, ...] = ()
     links: tuple[LinkReading, ...] = ()
     processes: Processes = Processes()
     guests: tuple[GuestReading, ...] = ()

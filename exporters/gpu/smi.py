@@ -5,7 +5,7 @@ and join with nvidia_smi_gpu_info. The reasons for lower clocks come under both 
 because the dashboard asks for either.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from exporters.gpu.own import REASONS
 from exporters.gpu.readings import Field, GpuReading, Number, Raw, Values
@@ -62,8 +62,6 @@ _PLAIN: tuple[tuple[str, Field, float], ...] = (
     ("pcie_link_gen_max", Field.PCIE_GENERATION_MAX, 1),
     ("pcie_link_width_current", Field.PCIE_WIDTH, 1),
     ("pcie_link_width_max", Field.PCIE_WIDTH_MAX, 1),
-    ("pcie_throughput_rx_bytes_per_second", Field.PCIE_RECEIVE, _KB),
-    ("pcie_throughput_tx_bytes_per_second", Field.PCIE_TRANSMIT, _KB),
     ("persistence_mode", Field.PERSISTENCE_MODE, 1),
     ("power_default_limit_watts", Field.POWER_LIMIT_DEFAULT, _MILLI),
     ("power_draw_average_watts", Field.POWER_AVERAGE, _MILLI),
@@ -101,6 +99,11 @@ _MIG: tuple[tuple[str, Field, float], ...] = (
     ("mig_pcie_throughput_tx_bytes_per_second", Field.GPM_PCIE_TRANSMIT, _MIB),
     ("mig_pcie_throughput_rx_bytes_per_second", Field.GPM_PCIE_RECEIVE, _MIB),
 )
+_PCIE = (
+    ("pcie_throughput_rx_bytes_per_second", Field.GPM_PCIE_RECEIVE, Field.PCIE_RECEIVE),
+    ("pcie_throughput_tx_bytes_per_second", Field.GPM_PCIE_TRANSMIT, Field.PCIE_TRANSMIT),
+)
+"""By GPM in MiB/s where the GPU has it, else a sample in KB/s: the reader asks for one of them."""
 _SHOWN_REASONS = frozenset(name for name, _ in REASONS) - {"display_clock_setting"}
 _INFO = Metric(
     "nvidia_smi_gpu_info",
@@ -120,6 +123,12 @@ _INFO = Metric(
         "driver_model_current",
         "driver_model_pending",
     ),
+)
+_MIG_INFO = Metric(
+    "nvidia_smi_mig_info",
+    Kind.GAUGE,
+    "What the MIG device is; joins with the series of its GPU instance.",
+    ("uuid", "mig_uuid", "gpu_instance_id", "compute_instance_id", "profile"),
 )
 _Rows = Sequence[tuple[Row, Values]]
 _NOT_ON_LINUX = "[N/A]"
@@ -149,7 +158,12 @@ def collect(raw: Raw) -> list[Family]:
             "index", ("uuid",), ((row, int(gpu.identity.gpu)) for (row, _), gpu in zip(rows, up, strict=True))
         ),
         *(_family(name, ("uuid",), _scaled(rows, field, by)) for name, field, by in _PLAIN),
+        *(
+            _family(name, ("uuid",), (*_scaled(rows, gpm, _MIB), *_scaled(rows, sample, _KB)))
+            for name, gpm, sample in _PCIE
+        ),
         *_reasons(rows),
+        _mig_info(up),
         *(_family(name, ("uuid", "gpu_instance_id"), _scaled(parts, field, by)) for name, field, by in _MIG),
         Family(_XIDS, tuple(row for row, _ in xids), [one.count for _, one in xids]),
         Family(_XID_LAST, tuple(row for row, _ in xids), [one.last for _, one in xids]),
@@ -157,7 +171,7 @@ def collect(raw: Raw) -> list[Family]:
     return [family for family in families if family.rows]
 
 
-def _family(name: str, labels: tuple[str, ...], series: Iterator[tuple[Row, Number]]) -> Family:
+def _family(name: str, labels: tuple[str, ...], series: Iterable[tuple[Row, Number]]) -> Family:
     found = list(series)
     kind = Kind.COUNTER if name == "energy_joules_total" else Kind.GAUGE
     metric = Metric(f"nvidia_smi_{name}", kind, f"{name.replace('_', ' ')} as nvidia-smi tells it.", labels)
@@ -181,6 +195,15 @@ def _reasons(rows: _Rows) -> Iterator[Family]:
                 )
                 series = ((row, int(bool(mask & bit))) for row, mask in known)
                 yield _family(f"clocks_{spelling}_reasons_{name}", ("uuid",), series)
+
+
+def _mig_info(up: Iterable[GpuReading]) -> Family:
+    rows = tuple(
+        (short(gpu.identity.uuid), one.uuid, one.instance, one.compute_instance, one.profile)
+        for gpu in up
+        for one in gpu.mig_devices
+    )
+    return Family(_MIG_INFO, rows, [1] * len(rows))
 
 
 def _info(raw: Raw, gpu: GpuReading) -> Row:

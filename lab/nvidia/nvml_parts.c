@@ -45,6 +45,15 @@ Return nvmlDeviceGetGpuInstanceId(Handle *handle, uint *to) {
     return end_call(SUCCESS);
 }
 
+/* Compute instances are numbered within their GPU instance. */
+Return nvmlDeviceGetComputeInstanceId(Handle *handle, uint *to) {
+    CALL(handle);
+    if (handle->part < 0) return end_call(INVALID_ARGUMENT);
+    *to = 0;
+    for (int i = 0; i < handle->part; i++) *to += gpu->part[i].instance == gpu->part[handle->part].instance;
+    return end_call(SUCCESS);
+}
+
 /* Processes: lists of compute, graphics and MPS (0, 1, 2); with MIG those of the instance alone. */
 typedef struct { uint pid; ull bytes; uint instance, compute_instance; } ProcessInfo;
 SAME_SIZE(ProcessInfo, 24, "c_nvmlProcessInfo_v3_t");

@@ -360,6 +360,29 @@ def test_the_second_family_of_names_is_off_by_default_and_says_the_same():
     )
 
 
+def test_mig_devices_have_names_that_join_with_what_their_gpu_instance_does():
+    machine(*full())
+    with watched(flags={"collector.gpu.nvidia-smi-names": "true"}) as gpus:
+        seen = gpus.read()
+    names = ("mig_uuid", "gpu_instance_id", "compute_instance_id", "profile")
+    assert {tuple(one[name] for name in names) for one in labels_of(seen, "nvidia_smi_mig_info")} == {
+        ("MIG-a", "1", "0", "1c.2g.35gb"),
+        ("MIG-b", "1", "1", "1c.2g.35gb"),
+        ("MIG-c", "9", "0", "1g.18gb"),
+    }
+    assert seen.of("nvidia_smi_mig_memory_used_bytes", uuid="1", gpu_instance_id="1") == 2 << 30
+
+
+def test_traffic_on_pcie_is_told_with_gpm_and_without():
+    machine(gpu(0, values={**VALUES, **GPM}), gpu(1))
+    with watched(flags={"collector.gpu.nvidia-smi-names": "true"}) as gpus:
+        gpus.read()
+        seen = gpus.read()
+    sent = "nvidia_smi_pcie_throughput_tx_bytes_per_second"
+    assert seen.of(sent, uuid="0") == 10 << 20
+    assert seen.of(sent, uuid="1") == 1500 * 1000
+
+
 def test_the_real_program_finds_the_library_by_its_path(tmp_path):
     """`steward-agent export` in a process of its own, with nothing of ours but the environment."""
     from lab.nvidia import Stub, environment

@@ -108,7 +108,7 @@ PROGRAM = """
 import sys
 before = set(sys.modules)
 import agent.cli, agent.network, agent.processes
-agent.cli._parser(False)
+agent.command_line.build(False)
 print(*sorted({name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
 """
 NOT_WANTED = {

@@ -15,6 +15,7 @@ from exporters.errors import SourceError
 
 HEADER_BYTES = 16
 _HEADER = Struct("=IHHII")  # length, type, flags, sequence, port: struct nlmsghdr
+_HEAD = Struct("=IHH")  # the first three of them
 _ATTRIBUTE = Struct("=HH")  # length, type: struct nlattr
 _ATTRIBUTE_TYPE = 0x3FFF
 _REQUEST = 0x1
@@ -25,7 +26,7 @@ _KERNEL = 0
 _SEQUENCE = 1
 _BUFFER_BYTES = 1 << 16  # the kernel fills at most 32 KiB at once (net/netlink/af_netlink.c)
 _LIMIT_BYTES = 1 << 28
-_TIMEOUT_SECONDS = 1.0
+_TIMEOUT = Struct("@ll").pack(1, 0)  # seconds, microseconds: struct timeval
 _ATTEMPTS = 3
 
 Message = tuple[bytes, int, int]
@@ -79,7 +80,8 @@ class Channel:
         if self._socket is None:
             kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
             self._socket = socket.socket(socket.AF_NETLINK, kind, self._protocol)
-            self._socket.settimeout(_TIMEOUT_SECONDS)
+            # The kernel keeps the time: with a timeout of Python's, each answer would cost a poll as well.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
         return self._socket
 
     def _exchange(self, kind: int, body: bytes, flags: int) -> "_Answer":
@@ -137,13 +139,14 @@ class _Answer:
     def add(self, datagram: bytes) -> bool:
         """Take the messages of a datagram; whether the answer ends with it."""
         place, size = 0, len(datagram)
-        unpack, add = _HEADER.unpack_from, self.messages.append
+        unpack, add = _HEAD.unpack_from, self.messages.append
         while place + HEADER_BYTES <= size:
-            length, kind, flags, _, _ = unpack(datagram, place)
+            length, kind, flags = unpack(datagram, place)
             start, end = place + HEADER_BYTES, place + length
             if not start <= end <= size:
                 raise SourceError("netlink", f"message of {length} bytes in {size - place}")
-            self.is_interrupted = self.is_interrupted or bool(flags & _INTERRUPTED)
+            if flags & _INTERRUPTED:
+                self.is_interrupted = True
             if kind in _CONTROL:
                 _check(datagram[start:end])
                 return True

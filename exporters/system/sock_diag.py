@@ -4,6 +4,7 @@ The oldest form of the question (TCPDIAG_GETSOCK) is answered for IPv4 and IPv6 
 its table of connections, megabytes on a large machine, once.
 """
 
+from collections import Counter
 from struct import Struct
 
 from exporters.errors import SourceError
@@ -13,9 +14,8 @@ _INET_DIAG = 4
 _GET_SOCKETS = 18
 _REQUEST = Struct("=BBBB48sII")  # family, lengths of addresses, extensions, identity, states, dbs
 _STATES = 0xFFF
-_QUEUES = Struct("=II")
-_STATE_PLACE = 1
-_QUEUES_PLACE = 56
+_QUESTION = _REQUEST.pack(2, 0, 0, 0, b"", _STATES, 0)
+_SOCKET = Struct("=xB54xII")  # state, queues: of struct inet_diag_msg
 _MESSAGE_BYTES = 72
 
 
@@ -33,19 +33,16 @@ class Sockets:
             OSError: the kernel refuses.
             SourceError: an answer is malformed.
         """
-        states: dict[int, int] = {}
-        received = sent = 0
-        for datagram, start, end in self._channel.dump(
-            _GET_SOCKETS, _REQUEST.pack(2, 0, 0, 0, b"", _STATES, 0)
-        ):
+        unpack = _SOCKET.unpack_from
+        found = []
+        for datagram, start, end in self._channel.dump(_GET_SOCKETS, _QUESTION):
             if end - start < _MESSAGE_BYTES:
                 raise SourceError("sock_diag", f"socket in {end - start} bytes")
-            state = datagram[start + _STATE_PLACE]
-            states[state] = states.get(state, 0) + 1
-            waiting, unsent = _QUEUES.unpack_from(datagram, start + _QUEUES_PLACE)
-            received += waiting
-            sent += unsent
-        return states, received, sent
+            found.append(unpack(datagram, start))
+        if not found:
+            return {}, 0, 0
+        states, received, sent = zip(*found, strict=True)
+        return Counter(states), sum(received), sum(sent)
 
     def close(self) -> None:
         """Close the socket."""

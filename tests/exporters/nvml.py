@@ -8,11 +8,14 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+import threading
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from exporters.gpu.build import Gpus
 from exporters.system.tree import Tree
@@ -23,12 +26,14 @@ from tests.exporters.trees import host
 from tests.real.servers import real_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
 MIB = 1 << 20
 GIB = 1 << 30
 WAIT_MILLISECONDS = 10
+SECONDS = 20
+"""No test waits so long: it ends as soon as what it waits for is there."""
 VALUES = {
     "sm_clock_mhz": 1980,
     "memory_clock_mhz": 2619,
@@ -203,6 +208,16 @@ def watched(
         yield SimpleNamespace(read=read, gpus=gpus, clock=ticking)
     finally:
         gpus.end()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    pause = threading.Event()
+    for _ in range(SECONDS * 200):
+        if is_so():
+            return
+        pause.wait(0.005)
+    pytest.fail("it did not happen")
 
 
 def labels_of(seen: Exposition, name: str) -> list[dict[str, str]]:

@@ -9,22 +9,10 @@ import pytest
 from exporters.errors import ExporterError
 from exporters.gpu.events import Events, XidLog
 from exporters.gpu.readings import XidCount
-from tests.exporters.nvml import Clock, binding, by, gpu, labels_of, machine, watched
+from tests.exporters.nvml import SECONDS, Clock, binding, by, gpu, labels_of, machine, until, watched
 
 COUNT = "steward_gpu_xid_errors_total"
 NO_THREAD = {"collector.gpu.event-thread": "false"}
-SECONDS = 20
-"""No test waits so long: it ends as soon as what it waits for is there."""
-
-
-def until(is_so):
-    """Wait for what another thread does."""
-    pause = threading.Event()
-    for _ in range(SECONDS * 200):
-        if is_so():
-            return
-        pause.wait(0.005)
-    pytest.fail("it did not happen")
 
 
 def counted(gpus, uuid, code):

@@ -87,6 +87,7 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
+        self._last: tuple[bytes, Request] | None = None
         self._task: asyncio.Task[None] | None = None
         self._heard = self._loop.time()
         self._drained: asyncio.Future[None] | None = None
@@ -158,10 +159,12 @@ class _Connection(asyncio.Protocol):
             return
         self._buffer = rest
         try:
-            request = parse_head(head)
+            # Prometheus sends the same head at each scrape, for as long as the connection lasts.
+            request = parse_head(head) if self._last is None or self._last[0] != head else self._last[1]
         except Malformed as error:
             self._send(plain(error.status, str(error), keep_alive=False))
             return
+        self._last = (head, request)
         self._task = self._loop.create_task(self._answer(request))
         self._task.add_done_callback(self._answered)
 

@@ -5,7 +5,7 @@ scrape run one after the other in one lane (see exporters/lane.py), so an ordina
 a stuck collector one more. A collector read less than `fresh_seconds` ago is not read again: scrapes that
 overlap or follow at once share a reading. Collectors that would make a scrape slow are read in the background
 (exporters/slow.py). A collector without anything to read (`NoDataError`: no such hardware) is not a failure
-and has a series of its own.
+and has a series of its own; it is asked again a minute later.
 """
 
 import asyncio
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS = 9.5
 """What a scrape may take that does not say how long it waits: Prometheus waits 10 s."""
+ABSENT_SECONDS = 60.0
+"""How long to take no for an answer: a machine lacks half of what can be read, and hardly ever gets it."""
 
 
 class Registry:
@@ -48,6 +50,7 @@ class Registry:
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
         self._states: dict[str, State] = {}
+        self._jobs: dict[tuple[str, Format], Job[Rendering]] = {}
         for source in sources:
             if source.name in self._states:
                 raise SampleError(f"collector {source.name!r} is in the table twice")
@@ -177,15 +180,16 @@ class Registry:
 
     def _is_due(self, state: State, arrived: float, now: float) -> bool:
         """A reading that ended after the scrape came in is new enough, however long it took."""
-        return now - state.read_at >= self._fresh_seconds and state.finished_at <= arrived
+        least_seconds = ABSENT_SECONDS if state.is_absent else self._fresh_seconds
+        return now - state.read_at >= least_seconds and state.finished_at <= arrived
 
     def _job(self, state: State, wanted: Format) -> Job[Rendering]:
-        def run() -> Rendering:
-            rendering = state.collect()
-            rendering.text(wanted)
-            return rendering
-
-        return Job(state.source.name, run, state.source.deadline_seconds)
+        job = self._jobs.get((state.source.name, wanted))
+        if job is None:
+            run = partial(_run, state, wanted)
+            job = Job(state.source.name, run, state.source.deadline_seconds)
+            self._jobs[state.source.name, wanted] = job
+        return job
 
     def _read_slow(self, state: State) -> Rendering:
         """One run in the background, with everything that the next scrape would have to do."""
@@ -206,18 +210,25 @@ class Registry:
 
     def _clash(self, state: State) -> ExporterError | None:
         """A metric must stand in one group of lines; see exporters/owners.py."""
+        names = state.renderer.names
+        if names is state.claimed:
+            return None
         try:
-            losers = self._owners.claim(state.source.name, state.renderer.names)
+            losers = self._owners.claim(state.source.name, names)
         except SampleError as error:
             return error
         for loser in losers:
             self._states[loser].rendering = None
+            self._states[loser].claimed = None
+        state.claimed = names
         return None
 
     def _complain(self, state: State, error: Exception | None) -> None:
         """One line in the log when a collector begins to fail or fails otherwise than before, not one a
         scrape.
         """
+        if error is None and not state.complaint:
+            return
         complaint = "" if error is None or state.no_data else f"{type(error).__name__}: {error}"
         if complaint and type(error).__name__ != state.complaint.partition(":")[0]:
             logger.warning("collector failed", extra={"collector": state.source.name, "reason": complaint})
@@ -273,6 +284,12 @@ class _Last:
         return (self.names, self.format) == (names, wanted) and (
             now < self.fresh_until or arrived < self.ended
         )
+
+
+def _run(state: State, wanted: Format) -> Rendering:
+    rendering = state.collect()
+    rendering.text(wanted)
+    return rendering
 
 
 def _write(rendering: Rendering, wanted: Format) -> Rendering:

@@ -8,10 +8,10 @@ https://prometheus.io/docs/concepts/data_model/.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from exporters.errors import SampleError
 
@@ -92,6 +92,52 @@ class Family(NamedTuple):
         first = 1 if self.metric.kind.suffixes else 0
         for row, value in zip(self.rows, self.values, strict=True):
             yield dict(zip(self.metric.labels, row[first:], strict=True)), value
+
+
+class Shape:
+    """Metrics and the rows of each: what stays while devices do. `size` is the number of series."""
+
+    __slots__ = ("series", "size")
+
+    def __init__(self, series: Iterable[tuple[Metric, Rows]]) -> None:
+        self.series = tuple(series)
+        self.size = sum(len(rows) for _, rows in self.series)
+
+
+class Block(Sequence[Family]):
+    """A reading of a shape that the collector keeps: `values` are those of all its series, one after the
+    other. The renderer sees by the very same shape that only the numbers are new.
+
+    Raises:
+        SampleError: there are more or fewer values than series.
+    """
+
+    __slots__ = ("shape", "values")
+
+    def __init__(self, shape: Shape, values: Sequence[Number]) -> None:
+        if len(values) != shape.size:
+            raise SampleError(f"{len(values)} values for {shape.size} series")
+        self.shape = shape
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.shape.series)
+
+    @overload
+    def __getitem__(self, place: int) -> Family: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Family]: ...
+
+    def __getitem__(self, place: int | slice) -> Family | Sequence[Family]:
+        return list(self)[place]
+
+    def __iter__(self) -> Iterator[Family]:
+        start = 0
+        for metric, rows in self.shape.series:
+            end = start + len(rows)
+            yield Family(metric, rows, self.values[start:end])
+            start = end
 
 
 def check_rows(metric: Metric, rows: Rows) -> None:

@@ -81,7 +81,8 @@ class State:
 
     `read_at` and `finished_at` are instants of the registry's steady clock: when the scrape (or the reading
     in the background) began that the data is of, and when the run ended. `is_slow` says that it is read in
-    the background; `seconds` is what its last run took, `why` what it said when it had nothing.
+    the background; `seconds` is what its last run took, `why` what it said when it had nothing. `claimed`
+    are the metrics that are known to be its own.
     """
 
     source: Source
@@ -97,6 +98,12 @@ class State:
     why: str = ""
     is_slow: bool = False
     families: Sequence[Family] = ()
+    claimed: frozenset[str] | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there was nothing to read. What has a background of its own looks again by itself."""
+        return self.no_data and self.source.collector.age_seconds is None
 
     def collect(self) -> Rendering:
         """One run of the collector.
@@ -187,13 +194,14 @@ class About:
             self._node_rows = tuple((state.source.name,) for state in node)
         well = [state for state in states if state.last_success is not None]
         rows = self._rows
+        seconds = {state.source.name: round(state.seconds, 9) for state in states}
         ages = [(state.source.name, age) for state in states if (age := state.age_seconds(now)) is not None]
         return [
-            Family(_NODE_DURATION, self._node_rows, [round(state.seconds, 9) for state in node]),
+            Family(_NODE_DURATION, self._node_rows, [seconds[state.source.name] for state in node]),
             Family(
                 _NODE_SUCCESS, self._node_rows, [int(state.success and not state.no_data) for state in node]
             ),
-            Family(_DURATION, rows, [round(state.seconds, 9) for state in states]),
+            Family(_DURATION, rows, list(seconds.values())),
             Family(_SUCCESS, rows, [int(state.success) for state in states]),
             Family(_NO_DATA, rows, [int(state.no_data) for state in states]),
             Family(

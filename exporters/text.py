@@ -12,7 +12,7 @@ from itertools import chain
 from math import isfinite, isnan
 
 from exporters.errors import SampleError
-from exporters.samples import Family, Kind, Metric, Number, Row, Rows, check_rows
+from exporters.samples import Block, Family, Kind, Metric, Number, Row, Rows, Shape, check_rows
 
 _TEXT_HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
@@ -144,6 +144,7 @@ class Renderer:
 
     def __init__(self) -> None:
         self._templates = _Templates([])
+        self._shape: Shape | None = None
         self._last: tuple[Sequence[Family], Rendering] | None = None
 
     @property
@@ -159,6 +160,9 @@ class Renderer:
         """
         if self._last is not None and self._last[0] is families:
             return self._last[1]
+        if isinstance(families, Block):
+            return self._block(families)
+        self._shape = None
         shape = [(family.metric, family.rows) for family in families]
         if shape != self._templates.shape:
             self._templates = _Templates(shape)
@@ -173,6 +177,12 @@ class Renderer:
         # A list may be filled anew; a tuple is what a background reading hands out until the next.
         self._last = (families, rendering) if isinstance(families, tuple) else None
         return rendering
+
+    def _block(self, block: Block) -> Rendering:
+        if block.shape is not self._shape:
+            self._templates = _Templates(list(block.shape.series))
+            self._shape = block.shape
+        return Rendering(self._templates, tuple(block.values))
 
     def render(self, families: Sequence[Family], wanted: Format = Format.TEXT) -> str:
         """The text of these families.

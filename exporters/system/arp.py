@@ -12,11 +12,12 @@ from struct import Struct
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
-from exporters.samples import Family, Kind, Metric, Rows, label
+from exporters.samples import Family, Kind, Metric, label
 from exporters.settings import expression, switch
 from exporters.system.filters import accepts
 from exporters.system.links import Links
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -86,30 +87,29 @@ class Neighbours:
         self._tree = tree
         self._links = links
         self._accept = accept
-        self._rows: Rows = ()
+        self.collect = Unchanged(self.read, self.families)
+        """Reads and collects."""
 
-    def collect(self) -> list[Family]:
-        """Read and collect.
+    def read(self) -> Raw:
+        """Count the entries.
 
         Raises:
             NoDataError: there is no such table.
         """
         if self._links is not None:
             try:
-                return self.families(count(self._links))
+                return count(self._links)
             except (OSError, SourceError) as error:
                 logger.debug("rtnetlink refused error=%s", error)
         try:
-            return self.families(parse(self._tree.proc("net/arp")))
+            return parse(self._tree.proc("net/arp"))
         except FileNotFoundError as error:
             raise NoDataError("no /proc/net/arp") from error
 
     def families(self, raw: Raw) -> list[Family]:
-        """One family, with the same rows while the devices are the same."""
-        rows = tuple((device,) for device in raw.entries if self._accept(device))
-        if rows != self._rows:
-            self._rows = rows
-        return [Family(_ENTRIES, self._rows, [raw.entries[device] for (device,) in self._rows])]
+        """One family, of the devices that the filter accepts."""
+        entries = {device: entries for device, entries in raw.entries.items() if self._accept(device)}
+        return [Family(_ENTRIES, tuple((device,) for device in entries), list(entries.values()))]
 
 
 def build(host: Host) -> Collector:

@@ -7,11 +7,13 @@ people, as 2.05G; of the two that a counter has, the one since the file system w
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, Number, Row, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FOLDER = "fs/bcachefs"
 _UNITS = {
@@ -186,4 +188,4 @@ def _since_made(text: bytes) -> int:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -6,11 +6,13 @@ Documentation/networking/bonding.rst; a slave's state is in `lower_NAME`, on old
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _SLAVES = Metric("node_bonding_slaves", Kind.GAUGE, "Slaves that the bond is made of.", ("master",))
 _ACTIVE = Metric("node_bonding_active", Kind.GAUGE, "Slaves of the bond whose link is up.", ("master",))
@@ -64,4 +66,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

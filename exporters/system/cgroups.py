@@ -3,10 +3,13 @@
 /proc/cgroups (cgroups(7)). What the groups use is told by `units` (exporters/system/units.py).
 """
 
+from functools import partial
+
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _LABELS = ("subsys_name",)
 _GROUPS = Metric("node_cgroups_cgroups", Kind.GAUGE, "Control groups that the controller has.", _LABELS)
@@ -44,4 +47,4 @@ def collect(raw: bytes) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

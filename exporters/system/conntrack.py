@@ -5,11 +5,13 @@ From /proc/sys/net/netfilter and /proc/net/stat/nf_conntrack. The statistics hav
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 
 def _gauge(name: str, text: str) -> Metric:
@@ -95,4 +97,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -3,10 +3,12 @@
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Row, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _INFO = Metric(
     "node_cpu_vulnerabilities_info",
@@ -46,4 +48,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

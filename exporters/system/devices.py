@@ -11,6 +11,7 @@ from typing import NamedTuple
 from exporters.errors import NoDataError
 from exporters.samples import Family, Metric, Number, Row, Rows, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _MOST_DIGITS = 24
 _READINGS_PER_SEARCH = 30
@@ -60,6 +61,8 @@ class Sensors:
         self._nodes: tuple[tuple[str, int], ...] = ()
         self._columns: tuple[Column, ...] = ()
         self._readings_left = 0
+        self.collect = Unchanged(self.read, collect)
+        """Reads and collects."""
 
     def read(self) -> Raw:
         """Read all cells.
@@ -84,10 +87,6 @@ class Sensors:
                     values.append(otherwise)
             raw.append((column, values))
         return tuple(raw)
-
-    def collect(self) -> list[Family]:
-        """Read and collect."""
-        return collect(self.read())
 
     def _look(self) -> None:
         nodes = self._tree.sys_nodes(self._folder)

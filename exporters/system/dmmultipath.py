@@ -4,12 +4,14 @@
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.devices import count, text
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FOLDER = "block"
 _LABELS = ("device", "sysfs_name")
@@ -103,4 +105,4 @@ def collect(raw: list[Device]) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

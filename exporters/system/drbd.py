@@ -4,10 +4,13 @@ The letters: "Status information in /proc/drbd" of https://linbit.com/drbd-user-
 KiB become bytes, but for nr, which node_exporter leaves as it is.
 """
 
+from functools import partial
+
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, Number, Row, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _KIB = 1024
 
@@ -93,4 +96,4 @@ def _note(seen: Seen, device: str, key: str, value: str) -> None:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -4,11 +4,13 @@ Documentation/ABI/testing/sysfs-class-fc_host. A counter of all ones is one that
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FOLDER = "class/fc_host"
 _PROPERTIES = (
@@ -115,4 +117,4 @@ def collect(adapters: list[Adapter]) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

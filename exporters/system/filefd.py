@@ -1,9 +1,12 @@
 """node_filefd_*: open files of the whole machine and their limit, /proc/sys/fs/file-nr (proc_sys_fs(5))."""
 
+from functools import partial
+
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _ALLOCATED = Metric("node_filefd_allocated", Kind.GAUGE, "File handles that are allocated.")
 _MAXIMUM = Metric("node_filefd_maximum", Kind.GAUGE, "File handles that may be allocated.")
@@ -29,4 +32,4 @@ def collect(raw: bytes) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

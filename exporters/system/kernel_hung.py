@@ -5,10 +5,13 @@ Under two names: node_exporter 1.12 calls it node_kernel_hung_tasks_total, the p
 Exporter Full" asks for node_kernel_hung_tasks.
 """
 
+from functools import partial
+
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _TOTAL = Metric("node_kernel_hung_tasks_total", Kind.COUNTER, "Tasks that were found hung since boot.")
 _ALIAS = Metric(
@@ -45,4 +48,4 @@ def collect(raw: bytes) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

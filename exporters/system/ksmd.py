@@ -1,11 +1,13 @@
 """node_ksmd_*: merging of equal pages, from /sys/kernel/mm/ksm (https://docs.kernel.org/admin-guide/mm/ksm.html)."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FOLDER = "kernel/mm/ksm"
 
@@ -58,4 +60,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -7,12 +7,14 @@ Blocks are KiB.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.devices import count
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _SOURCE = "/proc/mdstat"
 
@@ -182,4 +184,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
-from exporters.samples import SINGLE, Family, Kind, Metric
+from exporters.samples import SINGLE, Block, Kind, Metric, Shape
 from exporters.system.tree import Tree
 
 _BYTES = [
@@ -82,46 +82,45 @@ def read(tree: Tree) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which words of a text are values: metric, place, and what one of its unit is.
+    """Which words of a text are values: the place of each, and what one of its unit is.
 
     `frame` is the text without its numbers, which stays the same as long as the kernel runs.
     """
 
     frame: bytes
-    fields: tuple[tuple[Metric, int, int], ...]
+    shape: Shape
+    places: tuple[tuple[int, int], ...]
 
 
 class Memory:
     """Keeps where the values stand, so that a scrape need not look for them."""
 
     def __init__(self) -> None:
-        self._plan = _Plan(b"", ())
+        self._plan = _Plan(b"", Shape(()), ())
 
-    def collect(self, raw: bytes) -> list[Family]:
+    def collect(self, raw: bytes) -> Block:
         """A family for each known field; lines that are not as proc_meminfo(5) says are left out.
 
         Raises:
             SourceError: there is none, or a number is too long.
         """
+        plan = self._plan
         frame = raw.translate(None, _NUMBERS)
-        if frame != self._plan.frame or not frame:
-            self._plan = _Plan(frame, _fields(raw))
+        if frame != plan.frame or not frame:
+            self._plan = plan = _plan(frame, raw)
         words = raw.split()
         try:
-            return [
-                Family(metric, SINGLE, (int(words[place]) * unit,))
-                for metric, place, unit in self._plan.fields
-            ]
+            return Block(plan.shape, [int(words[place]) * unit for place, unit in plan.places])
         except (IndexError, ValueError) as error:
             raise SourceError("/proc/meminfo", str(error)) from error
 
 
-def collect(raw: bytes) -> list[Family]:
+def collect(raw: bytes) -> Block:
     """One reading by itself; raises what `Memory.collect` raises."""
     return Memory().collect(raw)
 
 
-def _fields(raw: bytes) -> tuple[tuple[Metric, int, int], ...]:
+def _plan(frame: bytes, raw: bytes) -> _Plan:
     fields: dict[bytes, tuple[Metric, int, int]] = {}
     place = 0
     for line in raw.split(b"\n"):
@@ -134,7 +133,8 @@ def _fields(raw: bytes) -> tuple[tuple[Metric, int, int], ...]:
         place += len(words)
     if not fields:
         raise SourceError("/proc/meminfo", "no known field in it")
-    return tuple(fields.values())
+    shape = Shape((metric, SINGLE) for metric, _, _ in fields.values())
+    return _Plan(frame, shape, tuple((place, unit) for _, place, unit in fields.values()))
 
 
 def build(host: Host) -> Collector:

@@ -109,13 +109,13 @@ class NetClass:
         self._kernel = kernel
         self._ignore_invalid_speed = ignore_invalid_speed
         self._raw: Raw | None = None
-        self._families: list[Family] = []
+        self._families: tuple[Family, ...] = ()
 
-    def collect(self) -> list[Family]:
+    def collect(self) -> tuple[Family, ...]:
         """Read and collect."""
         raw = self._read()
         if raw is not self._raw:
-            self._families = collect(raw, ignore_invalid_speed=self._ignore_invalid_speed)
+            self._families = tuple(collect(raw, ignore_invalid_speed=self._ignore_invalid_speed))
             self._raw = raw
         return self._families
 

@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SampleError, SourceError
-from exporters.samples import Family, Kind, Metric, label
+from exporters.samples import SINGLE, Block, Kind, Metric, Shape, label
 from exporters.settings import expression
 from exporters.system.shared import SharedReads
 from exporters.system.tree import Tree
@@ -67,9 +67,9 @@ class Fields:
         self._shape: _Shape = ([], [])
         self._lines: list[tuple[int, int, list[int]]] = []
         self._words: list[int] = []
-        self._metrics: tuple[Metric, ...] = ()
+        self._series = Shape(())
 
-    def collect(self, raw: Raw) -> list[Family]:
+    def collect(self, raw: Raw) -> Block:
         """A family for each wanted field.
 
         Raises:
@@ -90,7 +90,7 @@ class Fields:
             numbers += [int(words[place]) for place in self._words]
         except (ValueError, IndexError) as error:
             raise SourceError(_FILES, str(error)) from error
-        return [metric.one(number) for metric, number in zip(self._metrics, numbers, strict=True)]
+        return Block(self._series, numbers)
 
     def _learn(self, shape: _Shape, values: Sequence[bytes]) -> None:
         """Note the lines that have wanted fields, the last of them, and their places."""
@@ -106,7 +106,8 @@ class Fields:
                 self._lines.append((2 * number + 1, places[-1] + 1, places))
         keys = [_key(name) for name in shape[1]]
         self._words = [2 * place + 1 for place, key in enumerate(keys) if self._is_wanted(key, metrics)]
-        self._metrics, self._shape = tuple(metrics.values()), shape
+        self._series = Shape((metric, SINGLE) for metric in metrics.values())
+        self._shape = shape
 
     def _is_wanted(self, key: bytes, metrics: dict[bytes, Metric]) -> bool:
         """Whether a field is reported, for the first time: then its metric is noted."""

@@ -7,11 +7,13 @@ node_exporter has them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -144,4 +146,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

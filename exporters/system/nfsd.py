@@ -6,12 +6,14 @@ them: newer ones have no NFS 2 and no read-ahead cache.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.nfs import V2, V3, exactly, names, natural, procedures
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _V4 = names(
     "Op0Unused Op1Unused Op2Future Access Close Commit Create DelegPurge DelegReturn GetAttr GetFH Link Lock"
@@ -131,4 +133,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

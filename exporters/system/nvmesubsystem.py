@@ -4,12 +4,14 @@ to them.
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.devices import text
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FOLDER = "class/nvme-subsystem"
 _INFO = Metric(
@@ -103,4 +105,4 @@ def _known(state: str) -> str:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

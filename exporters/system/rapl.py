@@ -6,7 +6,7 @@ them since Linux 5.10.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from errno import EACCES, EPERM
 
 from exporters.collector import Collector, Host
@@ -40,7 +40,7 @@ class Zones:
         self._zone_label = zone_label
         self._sensors = Sensors(tree, _FOLDER, self._find)
 
-    def collect(self) -> list[Family]:
+    def collect(self) -> Sequence[Family]:
         """Read and collect.
 
         Raises:

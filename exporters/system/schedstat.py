@@ -3,12 +3,13 @@
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric, Rows
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _LABELS = ("cpu",)
 _RUNNING = Metric(
@@ -82,4 +83,4 @@ def _rows(cpus: tuple[str, ...]) -> Rows:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

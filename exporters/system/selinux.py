@@ -4,10 +4,12 @@ Modes are 1 enforcing, 0 permissive, -1 disabled.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree, read_file
+from exporters.system.unchanged import Unchanged
 
 _ENABLED = Metric("node_selinux_enabled", Kind.GAUGE, "Whether SELinux is enabled.")
 _CONFIGURED = Metric(
@@ -63,4 +65,4 @@ def configured(config: bytes) -> int:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -6,11 +6,13 @@ pages there, and told in bytes too.
 
 import os
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SampleError, SourceError
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FIELDS = (b"inuse", b"orphan", b"tw", b"alloc", b"mem", b"memory")
 _LEAST_FIELDS = 3
@@ -105,4 +107,4 @@ def _optional(tree: Tree, name: str) -> bytes | None:
 def build(host: Host) -> Collector:
     """The collector on this host."""
     sockets = Sockets(os.sysconf("SC_PAGESIZE"))
-    return Collector(lambda: sockets.collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), sockets.collect))

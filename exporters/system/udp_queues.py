@@ -4,11 +4,13 @@ The fifth column is `tx_queue:rx_queue` in hexadecimal (net/ipv4/udp.c, udp4_for
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _QUEUES = Metric(
     "node_udp_queues",
@@ -82,4 +84,4 @@ def sums(text: bytes) -> tuple[int, int]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -2,10 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, label
 from exporters.system.tree import Tree, read_file
+from exporters.system.unchanged import Unchanged
 
 _INFO = Metric(
     "node_uname_info",
@@ -40,4 +42,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

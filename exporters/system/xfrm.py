@@ -5,11 +5,13 @@ the kernel lacks is 0, as node_exporter has it.
 """
 
 import re
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _NAMES = [
     "XfrmInError",
@@ -82,4 +84,4 @@ def collect(raw: bytes) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

@@ -5,12 +5,14 @@ counters are 32 bits wide and wrap.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric
 from exporters.system.devices import count
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 _FOLDER = "fs/xfs"
 _LINES: Mapping[str, tuple[str, ...]] = {
@@ -125,4 +127,4 @@ def collect(raw: Mapping[str, bytes]) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(lambda: collect(read(host.tree)))
+    return Collector(Unchanged(partial(read, host.tree), collect))

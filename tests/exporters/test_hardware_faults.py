@@ -269,7 +269,7 @@ def test_what_is_not_there_is_looked_for_again(tmp_path):
     with pytest.raises(NoDataError):
         sensors.collect()
     folder.mkdir(parents=True)
-    assert sensors.collect() == []
+    assert sensors.collect() == ()
     (folder / "a").write_text("1\n")
     (first,) = sensors.collect()
     assert (first.rows, list(first.values)) == ((("a",),), [1])

@@ -98,6 +98,26 @@ async def test_nothing_to_read_is_no_failure(caplog):
     registry.close()
 
 
+async def test_what_is_not_there_is_looked_for_once_a_minute():
+    steady = Steady()
+    absent, there = Counting(TWO), Counting()
+    absent.error = NoDataError("no such hardware")
+    registry = Registry([of("absent", absent), of("there", there)], steady=steady)
+    await read(registry)
+    absent.error = None
+    for _ in range(3):
+        steady.now += 15
+        seen = await read(registry)
+        assert "test_two" not in seen.names()
+        assert seen.of("steward_scrape_collector_no_data", collector="absent") == 1
+    steady.now += 15
+    seen = await read(registry)
+    assert seen.of("test_two") == absent.runs == 2
+    assert seen.of("steward_scrape_collector_no_data", collector="absent") == 0
+    assert seen.of("test_one") == 5
+    registry.close()
+
+
 async def test_a_collector_that_hangs_costs_its_own_series_and_one_thread(gate):
     steady = Steady()
     hung = of("hung", lambda: gate.wait() or [], deadline_seconds=0.05)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.errors import SampleError
-from exporters.samples import Family, Kind, Metric, label
+from exporters.samples import SINGLE, Block, Family, Kind, Metric, Shape, label
 from exporters.text import Renderer, escape_label
 from tests.exporters.exposition import parse
 
@@ -141,3 +141,19 @@ def test_bad_families_are_refused(families):
 def test_bad_names_are_refused(name, labels):
     with pytest.raises(SampleError):
         Metric(name, Kind.GAUGE, "", labels)
+
+
+def test_a_block_is_its_families_one_after_the_other():
+    series = [(DEVICES, (("sda", "r"), ("sdb", "w"))), (LOAD, SINGLE)]
+    shape = Shape(series)
+    block = Block(shape, [1, 2.5, 3])
+    assert list(block) == [Family(*series[0], [1, 2.5]), Family(*series[1], [3])]
+    assert (len(block), block[1]) == (2, Family(*series[1], [3]))
+    renderer = Renderer()
+    texts = [renderer.render(families) for families in (block, list(block), Block(shape, [4, 5, 6]))]
+    assert texts[0] == texts[1] == Renderer().render(list(block))
+    assert texts[2] == Renderer().render(list(Block(shape, [4, 5, 6])))
+    with pytest.raises(SampleError, match="2 values for 3 series"):
+        Block(shape, [1, 2])
+    with pytest.raises(SampleError, match="twice"):
+        renderer.render(Block(Shape([(LOAD, SINGLE), (LOAD, SINGLE)]), [1, 2]))

@@ -80,6 +80,8 @@ def parse(words: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         if match is None:
             raise UsageError(f"unrecognized argument: {word}{_suggestion(word)}")
         name = match[2]
+        if match[1] is not None and _is_elsewhere(name):
+            continue
         given[name] = (*given.get(name, ()), _value(name, match[1] is not None, match[3], rest))
     return given
 
@@ -170,6 +172,13 @@ def _value(name: str, negated: bool, inline: str | None, rest: Iterator[str]) ->
     return value
 
 
+def _is_elsewhere(name: str) -> bool:
+    """Whether it is a collector that node_exporter has: off it is, as whoever says so wants it."""
+    from exporters.table import ELSEWHERE
+
+    return name.removeprefix("collector.") in ELSEWHERE
+
+
 def _setting(name: str) -> "Setting[object]":
     from exporters.errors import SettingError
     from exporters.table import find
@@ -177,7 +186,8 @@ def _setting(name: str) -> "Setting[object]":
     try:
         return find(name)
     except SettingError as error:
-        raise UsageError(f"{error}{_suggestion('--' + name)}") from error
+        suggestion = "" if _is_elsewhere(name) else _suggestion("--" + name)
+        raise UsageError(f"{error}{suggestion}") from error
 
 
 def _suggestion(word: str) -> str:

@@ -162,6 +162,14 @@ OTHERS = (
 
 TABLE = (*SYSTEM, *OTHERS)
 
+ELSEWHERE = frozenset(
+    {
+        *("ethtool", "lnstat", "mountstats", "network_route", "ntp", "pcidevice", "perf", "qdisc", "runit"),
+        *("supervisord", "wifi"),
+    }
+)
+"""Collectors of node_exporter on Linux that are not here: off by default there; many units say so."""
+
 
 def wanted(settings: Settings, table: Sequence[Row] = TABLE) -> tuple[Row, ...]:
     """The collectors that these flags switch on.
@@ -194,6 +202,8 @@ def find(name: str, table: Sequence[Row] = TABLE) -> Setting[object]:
             for setting in (row.switch, *row.settings):
                 if setting.name == name:
                     return setting
+    if collector in ELSEWHERE:
+        raise SettingError(f"--{name}: node_exporter has this collector, Steward has not")
     raise SettingError(f"--{name}: no such flag")
 
 

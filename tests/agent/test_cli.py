@@ -157,6 +157,14 @@ def test_a_flag_that_is_nearly_right_is_told(flag: str, meant: str) -> None:
     assert f"did you mean {meant}?".encode() in done.stderr
 
 
+def test_collectors_that_only_node_exporter_has_may_be_switched_off(tmp_path: Path) -> None:
+    file = configured(tmp_path, "  listen: 127.0.0.1:9100\n")
+    assert agent("check", "--config", file, "--no-collector.wifi", "--no-collector.ntp").returncode == 0
+    done = agent("export", "--collector.wifi")
+    assert done.returncode == 64
+    assert b"node_exporter has this collector, Steward has not" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["export", "run", "check"])
 def test_help_has_every_collector_and_fits_a_terminal(command: str) -> None:
     from exporters.table import TABLE

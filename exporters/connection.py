@@ -1,11 +1,14 @@
 """One client's connection: requests are answered one at a time, in their order, and nobody holds it for ever.
 
-A silent connection is closed after a while, one that began a request sooner, one that does not read its
-answer is cut. With TLS the handshake comes first, with the certificate that holds at that moment.
+A silent connection is closed after a while; one that began a request and does not end it sooner; one that
+does not read its answer is cut. Where there are too many, whoever has most of them loses one, not who comes
+next. With TLS the handshake comes first, with the certificate that holds at that moment.
 """
 
 import asyncio
 import logging
+from collections import Counter
+from ipaddress import IPv6Address, ip_network
 from typing import cast
 
 from exporters.http import (
@@ -50,12 +53,26 @@ class Connections:
         )
 
     def admit(self, connection: "_Connection | _Greeting") -> bool:
-        """Count it among the open ones; False where there are too many."""
-        if len(self._open) >= MOST_CONNECTIONS:
+        """Count it among the open ones; False where there are too many and none can be spared."""
+        if len(self._open) >= MOST_CONNECTIONS and not self._make_room(connection):
             return False
         self._open.add(connection)
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(self.patience_seconds, self._close_idle)
+        return True
+
+    def _make_room(self, newcomer: "_Connection | _Greeting") -> bool:
+        """Cut the one that is silent for longest of the client that has most, who may be the newcomer."""
+        crowds = Counter(one.client for one in self._open)
+        crowds[newcomer.client] += 1
+        idle = [one for one in self._open if one.is_idle]
+        if not idle:
+            return False
+        victim = max(idle, key=lambda one: (crowds[one.client], -one.heard))
+        if crowds[victim.client] < crowds[newcomer.client]:
+            return False
+        self._open.discard(victim)
+        victim.abort()
         return True
 
     def left(self, connection: "_Connection | _Greeting") -> None:
@@ -89,16 +106,21 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         self._last: tuple[bytes, Request] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._heard = self._loop.time()
+        self.heard = self._loop.time()
+        self._begun = self.heard
         self._drained: asyncio.Future[None] | None = None
         self._is_full = False
         self._is_ended = False
-        self._address = ""
+        self.client = ""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self._task is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.client = _client(transport)
         if not self._all.admit(self):
             self._transport.close()
         elif self._buffer:  # came with the end of the handshake
@@ -110,7 +132,9 @@ class _Connection(asyncio.Protocol):
         self._let_go()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        self.heard = self._loop.time()
+        if not self._buffer:
+            self._begun = self.heard
         self._buffer += data
         if self._transport is None:
             return
@@ -140,10 +164,16 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Cut it without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def close_if_idle(self, now: float) -> None:
-        patience = self._all.patience_seconds if self._buffer else IDLE_SECONDS
-        if self._task is None and now - self._heard > patience:
-            self.close()
+        """Close it where it is silent, or where a request drips in for longer than a client may take."""
+        is_late = now - self._begun > self._all.patience_seconds if self._buffer else False
+        if self._task is None and (is_late or now - self.heard > IDLE_SECONDS):
+            self.abort()
 
     def _let_go(self) -> None:
         if self._drained is not None and not self._drained.done():
@@ -169,7 +199,7 @@ class _Connection(asyncio.Protocol):
         self._task.add_done_callback(self._answered)
 
     async def _answer(self, request: Request) -> None:
-        answer = await self._all.site.answer(request, self._address)
+        answer = await self._all.site.answer(request, self.client)
         self._send(answer, bare=request.method == "HEAD", keep_alive=request.keep_alive)
         if self._is_full and self._transport is not None:
             await self._until_read(self._transport)
@@ -187,6 +217,7 @@ class _Connection(asyncio.Protocol):
 
     def _answered(self, task: "asyncio.Task[None]") -> None:
         self._task = None
+        self._begun = self._loop.time()
         if task.cancelled():
             self.close()
         elif task.exception() is not None:
@@ -217,19 +248,26 @@ class _Greeting(asyncio.Protocol):
         self._all = all_of_them
         self._task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
+        self.heard = asyncio.get_running_loop().time()
+        self.client = ""
+        self.is_idle = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.pause_reading()
+        self.client = _client(transport)
         if self._all.admit(self):
             self._task = asyncio.get_running_loop().create_task(self._greet(self._transport))
             self._task.add_done_callback(lambda _: self._all.left(self))
         else:
             self._transport.abort()
 
-    def close(self) -> None:
+    def abort(self) -> None:
+        """End the handshake."""
         if self._transport is not None:
             self._transport.abort()
+
+    close = abort
 
     def close_if_idle(self, now: float) -> None:
         """Handshakes have a time limit of their own."""
@@ -259,3 +297,14 @@ class _Greeting(asyncio.Protocol):
             return
         self._all.left(self)
         connection.connection_made(secure)
+
+
+def _client(transport: asyncio.BaseTransport) -> str:
+    """Who is at the other end: its address, of IPv6 the network of 64 bits, which is one customer's."""
+    peer = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple):
+        return ""
+    address = str(peer[0]).partition("%")[0]
+    if ":" not in address:
+        return address
+    return str(ip_network((int(IPv6Address(address)), 64), strict=False))

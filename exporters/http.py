@@ -20,6 +20,7 @@ _REASONS = {
     401: b"Unauthorized",
     404: b"Not Found",
     405: b"Method Not Allowed",
+    421: b"Misdirected Request",
     429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
@@ -27,6 +28,7 @@ _REASONS = {
     505: b"HTTP Version Not Supported",
 }
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) ([!-~]{1,4096}) HTTP/1\.([01])")
+_ABSOLUTE = re.compile(r"https?://([^/?#@]+)(/[^#]*|)", re.IGNORECASE)
 _FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([ -~\t\x80-\xff]*?)[ \t]*")
 _MOST_QUERY_FIELDS = 100
 
@@ -91,8 +93,21 @@ def parse_head(head: bytes) -> Request:
         raise Malformed(400, "no Host field")
     connection = fields.get("connection", "").lower()
     keep_alive = "close" not in connection if match[3] == "1" else "keep-alive" in connection
-    path, _, query = match[2].partition("?")
+    path, _, query = _target(match[2], fields).partition("?")
     return Request(match[1], path, _query(query), fields, keep_alive)
+
+
+def _target(text: str, fields: dict[str, str]) -> str:
+    """Path and query of a request's target; the host that an absolute one names is the one that counts (RFC
+    9112, 3.2.2).
+    """
+    if text.startswith("/") or text == "*":
+        return text
+    absolute = _ABSOLUTE.fullmatch(text)
+    if absolute is None:
+        raise Malformed(400, "malformed request target")
+    fields["host"] = absolute[1]
+    return absolute[2] or "/"
 
 
 def answer_head(

@@ -11,6 +11,7 @@ from exporters.documents import PATHS, Documents
 from exporters.errors import BusyError, ExporterError, UnknownCollectorError
 from exporters.http import Answer, Request, plain
 from exporters.landing import page
+from exporters.local_names import is_at_home
 from exporters.negotiation import accepts_gzip, wanted_format
 from exporters.passwords import Passwords, TooManyGuessesError, find_bcrypt
 from exporters.registry import BUDGET_SECONDS, Registry
@@ -30,6 +31,10 @@ _VARY = b"Vary: Accept, Accept-Encoding"
 _GZIP = b"Content-Encoding: gzip"
 _ALLOW = b"Allow: GET, HEAD"
 _CHALLENGE = b'WWW-Authenticate: Basic realm="steward-agent", charset="UTF-8"'
+_MISDIRECTED = (
+    "the Host field names neither localhost nor an address: a page of another site could read this machine's "
+    "metrics so. Ask for it by address, or see --web.config.file and --insecure"
+)
 _NOTHING_ELSE = (
     b"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'",
     b"X-Content-Type-Options: nosniff",
@@ -70,6 +75,10 @@ class Site:
     async def answer(self, request: Request, address: str) -> Answer:
         """The answer to a request of a client at `address`."""
         config = None if self._watched is None else self._watched.current.config
+        if not (self._options.insecure or (config is not None and config.knows_callers)) and (
+            not is_at_home(request.fields.get("host", ""))
+        ):
+            return plain(421, _MISDIRECTED, keep_alive=False)
         if config is None:
             return await self._route(request)
         refusal = await self._refusal(request, config, address)

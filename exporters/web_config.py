@@ -106,6 +106,13 @@ class WebConfig:
     burst: int = 0
 
     @property
+    def knows_callers(self) -> bool:
+        """Whether a page of another site, in a browser that reaches this server, is kept out: by a password
+        that it lacks, or by a certificate for other names than its own.
+        """
+        return bool(self.users) or self.tls is not None
+
+    @property
     def is_guarded(self) -> bool:
         """Whether strangers neither read what is served nor listen to it."""
         if self.tls is None:

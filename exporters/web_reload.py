@@ -69,6 +69,8 @@ class Watched:
             had_tls = self._stamps != () and self._current.context is not None
             if self._stamps != () and had_tls != (config.tls is not None):
                 raise WebConfigError(f"{self._path}: TLS begins and ends with a restart only")
+            if self._stamps != () and self._current.config.is_guarded and not config.is_guarded:
+                raise WebConfigError(f"{self._path}: would let everybody in, which takes a restart")
             return Current(config, None if config.tls is None else tls_context(config.tls))
         finally:
             self._files, self._stamps = files, stamps

@@ -37,6 +37,20 @@ def test_whether_the_connection_stays(head, kept):
     assert parse_head(head).keep_alive is kept
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        (b"http://other.example:1/metrics?a=b", "/metrics", "other.example:1"),
+        (b"HTTPS://other.example", "/", "other.example"),
+        (b"//other.example/metrics", "//other.example/metrics", "localhost:9095"),
+        (b"*", "*", "localhost:9095"),
+    ],
+)
+def test_targets_with_a_host(target, path, host):
+    request = parse_head(b"GET " + target + b" HTTP/1.1" + HOST)
+    assert (request.path, request.fields["host"]) == (path, host)
+
+
 def test_fields_of_one_name_are_one_list():
     request = parse_head(b"GET / HTTP/1.1" + HOST + b"\r\nAccept-Encoding: br\r\naccept-encoding: gzip")
     assert request.fields["accept-encoding"] == "br, gzip"
@@ -50,6 +64,10 @@ REFUSED = {
     "lower case": b"get / HTTP/1.1" + HOST,
     "two spaces": b"GET  / HTTP/1.1" + HOST,
     "bare line feed": b"GET / HTTP/1.1\nHost: a",
+    "target of a tunnel": b"CONNECT other.example:443 HTTP/1.1" + HOST,
+    "target without a path": b"GET metrics HTTP/1.1" + HOST,
+    "target with a user": b"GET http://localhost@other.example/ HTTP/1.1" + HOST,
+    "target of another kind": b"GET file:///etc/passwd HTTP/1.1" + HOST,
     "target not ASCII": "GET /é HTTP/1.1\r\nHost: a".encode(),
     "no host": b"GET / HTTP/1.1",
     "two hosts": b"GET / HTTP/1.1" + HOST + HOST,

@@ -19,8 +19,8 @@ from exporters.web import Options
 
 ONE = Metric("test_one", Kind.GAUGE, "One.")
 TWO = Metric("test_two", Kind.GAUGE, "Two.")
-GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
-CLOSING = b"%s %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CLOSING = b"%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
@@ -68,7 +68,9 @@ async def test_metrics(address):
 
 async def test_gzip_when_asked(address):
     reader, writer = await connect(address)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n" + GET % b"/metrics")
+    writer.write(
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n" + GET % b"/metrics"
+    )
     _, packed_fields, packed = await answer_of(reader)
     _, plain_fields, plain = await answer_of(reader)
     assert packed_fields["content-encoding"] == "gzip"
@@ -118,7 +120,7 @@ async def test_other_methods_are_not_allowed(address):
     ("sent", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
-        (b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 400),
+        (b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody", 400),
         (b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 20000 + b"\r\n\r\n", 431),
         (b"G" * 20000, 431),
     ],
@@ -315,7 +317,7 @@ async def test_a_large_answer_is_compressed_beside_everything_else():
     async with listening(registry, "127.0.0.1:0") as (place,):
         reader, writer = await connect(place.address)
         for _ in range(3):
-            writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n")
             _, fields, packed = await answer_of(reader)
             assert fields["content-encoding"] == "gzip"
             assert zlib.decompress(packed, 31).count(b"\ntest_large{") == len(ROWS)
@@ -345,7 +347,7 @@ async def test_a_client_that_never_reads_is_cut():
 
 async def test_a_request_that_never_ends_is_cut():
     async with listening(Registry([]), "127.0.0.1:0", options=Options(patience_seconds=0.05)) as (place,):
-        assert await talk(place.address, b"GET /metrics HTTP/1.1\r\nHost: a\r\n") == b""
+        assert await talk(place.address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n") == b""
 
 
 @pytest.mark.parametrize(
@@ -375,7 +377,7 @@ async def test_a_scrape_takes_as_long_as_prometheus_waits(field, seconds):
     registry = Asked([])
     extra = b"" if field is None else b"X-Prometheus-Scrape-Timeout-Seconds: %s\r\n" % field.encode()
     async with listening(registry, "127.0.0.1:0") as (place,):
-        sent = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + extra + b"\r\n"
+        sent = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + extra + b"\r\n"
         assert (await talk(place.address, sent)).startswith(b"HTTP/1.1 200 ")
     assert asked == [pytest.approx(seconds)]
     registry.close()
@@ -388,7 +390,7 @@ async def test_an_answer_comes_in_time_whatever_hangs():
     async with listening(registry, "127.0.0.1:0") as (place,):
         got = await talk(
             place.address,
-            b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"X-Prometheus-Scrape-Timeout-Seconds: 0.4\r\n\r\n",
         )
     assert b"\ntest_two 2\n" in got

@@ -54,7 +54,7 @@ class Client:
         """Status, header fields with lower-case names, body; raises OSError where the server hangs up."""
         host, port = parse_address(place.address)
         reader, writer = await asyncio.open_connection(host, port, ssl=self.context)
-        lines = [f"{method} {path} HTTP/1.1", "Host: a", "Connection: close"]
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         answer = await reader.read()
@@ -137,6 +137,18 @@ async def test_a_certificate_and_users_are_read_again_when_files_change(authorit
         assert (await client.get(place, Authorization=basic("alice", "a new one")))[0] == 200
     said = [record.getMessage() for record in caplog.records]
     assert said.count("the web configuration cannot be used") == 2
+    registry.close()
+
+
+async def test_users_that_are_taken_out_stay_until_a_restart(authority, web, caplog):
+    options = web(f"{TLS}}}\nbasic_auth_users: {{alice: {hashed('right')}}}")
+    registry, client = one(), Client(authority)
+    async with listening(registry, "127.0.0.1:0", options=options) as (place,):
+        for emptied in (f"{TLS}}}", f"{TLS}}}\nbasic_auth_users:"):
+            web(emptied)
+            assert (await client.get(place))[0] == 401
+            assert (await client.get(place, Authorization=basic("alice", "right")))[0] == 200
+    assert "would let everybody in" in caplog.records[-1].reason
     registry.close()
 
 

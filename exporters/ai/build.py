@@ -1,20 +1,18 @@
 """The collector of model servers: each asked in a thread of its own at its own pace, served from memory."""
 
-import ssl
 from collections.abc import Callable, Sequence
-from functools import cache
 from operator import is_not
-from pathlib import Path
 
 from exporters.ai import litellm, ollama, vllm
 from exporters.ai.families import Bounds, Teller, merged
-from exporters.ai.fetch import Fetch, parse_url
+from exporters.ai.fetch import Fetch, address
 from exporters.ai.readings import Reading
 from exporters.background import Background
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, NoDataError, SettingError
 from exporters.samples import Family
 from exporters.settings import duration, file_path, switch, texts, whole
+from exporters.tls_client import Trust
 
 _READERS: dict[str, Callable[[Fetch], Reading]] = {
     "ollama": ollama.read,
@@ -105,19 +103,20 @@ def _servers(host: Host) -> list[_Server]:
     ca_file = settings[CA_FILE]
     if ca_file is not None and not ca_file.is_file():
         raise SettingError(f"--{CA_FILE.name}: {ca_file} is no file")
-    context = _contexts(ca_file)
+    trust = Trust(ca_file)
     bounds = Bounds(settings[MODELS], settings[MOST_USERS], settings[USERS])
     servers: dict[tuple[str, str], _Server] = {}
     for service, url in named:
-        address = parse_url(URLS[service].name, url)
-        if (service, address.label) in servers:
-            raise SettingError(f"--{URLS[service].name}: {address.label} is given twice")
-        fetch = Fetch(address, context, settings[TOKENS[service]], settings[TIMEOUT])
-        teller = Teller(service, address.label, bounds)
-        servers[service, address.label] = _Server(
+        place = address(URLS[service].name, url)
+        label = str(place)
+        if (service, label) in servers:
+            raise SettingError(f"--{URLS[service].name}: {label} is given twice")
+        fetch = Fetch(place, trust, settings[TOKENS[service]], settings[TIMEOUT])
+        teller = Teller(service, label, bounds)
+        servers[service, label] = _Server(
             teller,
             Background(
-                f"ai-{address.label}",
+                f"ai-{label}",
                 _reading(_READERS[service], fetch, teller),
                 interval_seconds=settings[INTERVAL],
                 # Several servers that hang must not use up the scrape's patience one after the other.
@@ -131,8 +130,3 @@ def _reading(
     read: Callable[[Fetch], Reading], fetch: Fetch, teller: Teller
 ) -> Callable[[], Sequence[Family]]:
     return lambda: teller.families(read(fetch))
-
-
-def _contexts(ca_file: Path | None) -> Callable[[], ssl.SSLContext]:
-    """Makes the one context at the first connection that needs it."""
-    return cache(lambda: ssl.create_default_context(cafile=None if ca_file is None else str(ca_file)))

@@ -4,13 +4,13 @@ The first handshake verifies as any client would. Where that refuses the certifi
 without trust, to read when it expires: nothing is sent over either, and nothing that comes is used but that.
 """
 
-import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
 from exporters.system.certificates import Endpoint, Found, Reason, answer
+from exporters.tls_client import Deadline, connect, handshake
 
 DEADLINE_SECONDS = 5.0
 
@@ -40,12 +40,12 @@ class Prober:
 
     def probe(self, asked: Endpoint) -> Found:
         """The certificate of an endpoint, within the deadline for both handshakes together."""
-        until = self._steady() + self._deadline_seconds
+        deadline = Deadline(self._deadline_seconds, self._steady)
         try:
             try:
-                return answer(asked, self._certificate(asked, self._trusting, until), verified=True)
+                return answer(asked, _certificate(asked, self._trusting, deadline), verified=True)
             except ssl.SSLCertVerificationError:
-                return answer(asked, self._certificate(asked, self._reading, until), verified=False)
+                return answer(asked, _certificate(asked, self._reading, deadline), verified=False)
         except TimeoutError:
             return Found(str(asked), reason=Reason.TIMEOUT)
         except ssl.SSLError:
@@ -53,14 +53,7 @@ class Prober:
         except (OSError, UnicodeError):  # a host name that no resolver can take is a UnicodeError
             return Found(str(asked), reason=Reason.UNREACHABLE)
 
-    def _certificate(self, asked: Endpoint, context: ssl.SSLContext, until: float) -> bytes:
-        with socket.create_connection((asked.host, asked.port), timeout=self._left(until)) as plain:
-            plain.settimeout(self._left(until))
-            with context.wrap_socket(plain, server_hostname=asked.host) as secured:
-                return secured.getpeercert(binary_form=True) or b""
 
-    def _left(self, until: float) -> float:
-        left = until - self._steady()
-        if left <= 0:
-            raise TimeoutError
-        return left
+def _certificate(asked: Endpoint, context: ssl.SSLContext, deadline: Deadline) -> bytes:
+    with handshake(connect(asked.host, asked.port, deadline), context, asked.host, deadline) as secured:
+        return secured.getpeercert(binary_form=True) or b""

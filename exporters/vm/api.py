@@ -8,8 +8,12 @@ import http.client
 import json
 from collections.abc import Callable, Sequence
 
+from exporters.https_client import Connection, Reply, TooLargeError
 from exporters.vm.errors import NodeDownError, ProxmoxError, UnreachableError, refusal
-from exporters.vm.transport import MOST_BYTES, Connection, Reply, TooLargeError
+
+MOST_BYTES = 16 << 20
+KEPT_SECONDS = 4.0
+"""How long to keep a silent connection: pveproxy closes it after 5 s (PVE::APIServer::AnyEvent)."""
 
 _BASE = "/api2/json"
 # AnyEvent::HTTP's own codes, which are passed on: 595 connect, 596 TLS, send or head, 597 body, 599 others.
@@ -42,14 +46,14 @@ class Api:
         `for_node` says that the request is passed on to a node: then one without an answer in time blames
         that node and not the address.
         """
-        token = self._token()
+        fields = {"Authorization": f"PVEAPIToken={self._token()}", "Accept": "application/json"}
         failures: list[str] = []
         for turn in range(len(self._connections)):
             place = (self._first + turn) % len(self._connections)
             connection = self._connections[place]
             self.requests += 1
             try:
-                reply = connection.get(_BASE + path, token, most_bytes)
+                reply = connection.get(_BASE + path, fields, most_bytes)
             except TooLargeError as error:
                 raise ProxmoxError(f"{path}: {error}") from error
             except TimeoutError as error:

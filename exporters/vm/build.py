@@ -8,7 +8,9 @@ from pathlib import Path
 from exporters.background import Background
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, SettingError
-from exporters.vm.api import Api
+from exporters.https_client import Connection
+from exporters.tls_client import Trust
+from exporters.vm.api import KEPT_SECONDS, Api
 from exporters.vm.options import (
     CA_FILE,
     FINGERPRINT,
@@ -21,11 +23,12 @@ from exporters.vm.options import (
     TOKEN_FILE,
     URL,
     WITHOUT,
+    fingerprint,
+    node_address,
 )
 from exporters.vm.reader import Reader
 from exporters.vm.targets import Guest, as_targets, check_template
 from exporters.vm.token import read_token
-from exporters.vm.transport import Connection, Trust, parse_fingerprint, parse_url
 
 __all__ = ["SETTINGS", "build", "discovery"]
 
@@ -44,16 +47,16 @@ def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
     if token_file is None:
         raise SettingError("--collector.pve.token-file: the collector pve needs one")
     check_template(settings[TARGET])
-    addresses = list(dict.fromkeys(map(parse_url, settings[URL])))
+    addresses = list(dict.fromkeys(map(node_address, settings[URL])))
     trust = Trust(
         settings[CA_FILE],
-        frozenset(map(parse_fingerprint, settings[FINGERPRINT])),
+        frozenset(map(fingerprint, settings[FINGERPRINT])),
         settings[SERVER_NAME],
     )
     if trust.ca_file is None and own_authority.exists():
         trust = replace(trust, ca_file=own_authority)
     api = Api(
-        [Connection(address, trust, settings[TIMEOUT]) for address in addresses],
+        [Connection(address, trust, settings[TIMEOUT], kept_seconds=KEPT_SECONDS) for address in addresses],
         partial(read_token, token_file),
     )
     reader = Reader(

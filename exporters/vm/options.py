@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from exporters.errors import SettingError
+from exporters.https_client import Address, parse_url
 from exporters.settings import Setting, duration, file_path, text, texts
+from exporters.tls_client import parse_fingerprint
 
 DEFAULT_URL = "https://localhost:8006"
 SCOPES = ("cluster", "node")
@@ -91,3 +94,22 @@ SETTINGS: tuple[Setting[object], ...] = (
     WITHOUT,
     TARGET,
 )
+
+
+def node_address(url: str) -> Address:
+    """Where a node's API is; raises SettingError where the text is no address over HTTPS."""
+    try:
+        found = parse_url(url, {"https": 8006})
+    except ValueError as error:
+        raise SettingError(f"--{URL.name}: {error}") from error
+    if found.path:
+        raise SettingError(f"--{URL.name}: not https://HOST:PORT")
+    return found
+
+
+def fingerprint(written: str) -> str:
+    """A fingerprint as bare hexadecimal; raises SettingError where it is none of SHA-256."""
+    try:
+        return parse_fingerprint(written)
+    except ValueError as error:
+        raise SettingError(f"--{FINGERPRINT.name}: {error}") from error

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from exporters.build import registry
 from exporters.collector import Host
+from exporters.https_client import Connection
 from exporters.settings import Settings
 from exporters.system.tree import Tree
 from exporters.table import TABLE
-from exporters.vm.api import Api
+from exporters.tls_client import Trust
+from exporters.vm.api import KEPT_SECONDS, Api
+from exporters.vm.options import node_address
 from exporters.vm.reader import Reader
-from exporters.vm.transport import Connection, Trust, parse_url
 from lab.proxmox.accounts import Entry
 from tests.exporters.exposition import Exposition, parse
 
@@ -138,6 +140,6 @@ class Ticking:
 
 def reader(lab: ProxmoxLab, steady: Ticking, **options: Any) -> Reader:
     """A reader of the lab whose schedule follows the clock."""
-    connection = Connection(parse_url(lab.url), Trust(lab.ca_file), 5.0)
+    connection = Connection(node_address(lab.url), Trust(lab.ca_file), 5.0, kept_seconds=KEPT_SECONDS)
     token = f"{lab.token_id}={lab.token_secret}"
     return Reader(Api([connection], lambda: token), clock=steady, steady=steady, **options)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from exporters.ai import litellm, ollama, vllm
 from exporters.ai.build import build
 from exporters.ai.families import Bounds, Teller, merged
-from exporters.ai.fetch import Fetch, FetchError, parse_url
+from exporters.ai.fetch import Fetch, FetchError, address
 from exporters.ai.readings import Histogram, Model, Person, Reading, Use
 from exporters.collector import Host
 from exporters.errors import ExporterError, NoDataError, SettingError, SourceError
 from exporters.settings import Settings
 from exporters.text import Renderer
+from exporters.tls_client import Trust
 from lab.processes import free_port
 from lab.tls import Authority
 from tests.exporters.exposition import parse
@@ -26,12 +27,8 @@ from tests.exporters.trees import at, scrape
 from tests.real.servers import real_server
 
 
-def no_tls():
-    raise AssertionError("nobody asked for TLS")
-
-
-def fetch(url, context=no_tls, **settings):
-    return Fetch(parse_url("collector.ai.vllm-url", url), context, **settings)
+def fetch(url, **settings):
+    return Fetch(address("collector.ai.vllm-url", url), Trust(), **settings)
 
 
 def told(service, reading, bounds=None):
@@ -286,7 +283,7 @@ GOOD_URLS = {
 
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_addresses(url):
-    assert parse_url("f", url).label == GOOD_URLS[url]
+    assert str(address("f", url)) == GOOD_URLS[url]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +303,7 @@ def test_addresses(url):
 )
 def test_what_is_no_address_is_refused_without_its_secrets(url):
     with pytest.raises(SettingError) as caught:
-        parse_url("collector.ai.vllm-url", url)
+        address("collector.ai.vllm-url", url)
     assert "pw" not in str(caught.value)
 
 

@@ -16,13 +16,15 @@ import pytest
 
 from exporters.collector import Host
 from exporters.errors import ExporterError, SettingError
+from exporters.https_client import Connection
 from exporters.settings import Settings, text
 from exporters.system.tree import Tree
-from exporters.vm.api import Api
+from exporters.tls_client import Trust
+from exporters.vm.api import KEPT_SECONDS, Api
 from exporters.vm.build import build
 from exporters.vm.errors import DeniedError, NodeDownError, ProxmoxError, UnreachableError
+from exporters.vm.options import fingerprint, node_address
 from exporters.vm.token import read_token
-from exporters.vm.transport import Connection, Trust, parse_fingerprint, parse_url
 from lab.tls import Authority
 from tests.exporters.pve import environment, host, scrape
 from tests.lab_servers import proxmox_lab
@@ -100,7 +102,10 @@ def serving(authority: Authority, answer: bytes | Callable[[ssl.SSLSocket], None
 
 
 def api(*urls: str, trust: Trust, timeout: float = 5.0) -> Api:
-    return Api([Connection(parse_url(url), trust, timeout) for url in urls], lambda: TOKEN)
+    return Api(
+        [Connection(node_address(url), trust, timeout, kept_seconds=KEPT_SECONDS) for url in urls],
+        lambda: TOKEN,
+    )
 
 
 def trusting(authority: Authority) -> Trust:
@@ -156,9 +161,9 @@ def test_who_is_not_trusted_never_sees_the_token(authority, tmp_path):
 def test_a_fingerprint_is_trusted_without_authority_and_name(authority):
     with serving(authority, OK) as server:
         pem = ssl.get_server_certificate(("127.0.0.1", int(server.url.rpartition(":")[2])))
-        fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-        written = ":".join(fingerprint[place : place + 2] for place in range(0, 64, 2)).upper()
-        client = api(server.url, trust=Trust(fingerprints=frozenset({parse_fingerprint(written)})))
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        written = ":".join(digest[place : place + 2] for place in range(0, 64, 2)).upper()
+        client = api(server.url, trust=Trust(fingerprints=frozenset({fingerprint(written)})))
         assert client.get("/version") == 7
         client.close()
 
@@ -264,13 +269,13 @@ URLS = [
 @pytest.mark.parametrize("url", URLS)
 def test_no_address(url):
     with pytest.raises(SettingError, match=r"collector\.pve\.url"):
-        parse_url(url)
+        node_address(url)
 
 
 @pytest.mark.parametrize("text", ["", "ab", "z" * 64, "a" * 65])
 def test_no_fingerprint(text):
     with pytest.raises(SettingError, match="fingerprint"):
-        parse_fingerprint(text)
+        fingerprint(text)
 
 
 TOKENS = [

@@ -80,12 +80,12 @@ class _Batch(Generic[T]):
                 return False
             job = self._next()
         while job is not None:
-            outcome = _outcome(job, self.stopwatch)
+            result = outcome(job, self.stopwatch)
             with self._lock:
                 if self.owner is not worker:
                     self.freed(job.name)
                     return False
-                self.outcomes[job.name] = outcome
+                self.outcomes[job.name] = result
                 self._place += 1
                 job = self._next()
         self._done()
@@ -301,7 +301,8 @@ class _Watch(Generic[T]):
             self._timer.cancel()
 
 
-def _outcome(job: Job[T], stopwatch: Callable[[], float]) -> Outcome[T]:
+def outcome(job: Job[T], stopwatch: Callable[[], float] = perf_counter) -> Outcome[T]:
+    """Run a job here and now, however long it takes."""
     begun = stopwatch()
     try:
         value = job.call()

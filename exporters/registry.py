@@ -5,7 +5,7 @@ scrape run one after the other in one lane (see exporters/lane.py), so an ordina
 a stuck collector one more. A collector read less than `fresh_seconds` ago is not read again: scrapes that
 overlap or follow at once share a reading. Collectors that would make a scrape slow are read in the background
 (exporters/slow.py). A collector without anything to read (`NoDataError`: no such hardware) is not a failure
-and has a series of its own; it is asked again a minute later.
+and has a series of its own; it is asked again a minute later, as is one that had nothing to tell.
 """
 
 import asyncio

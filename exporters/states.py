@@ -102,8 +102,11 @@ class State:
 
     @property
     def is_absent(self) -> bool:
-        """Whether there was nothing to read. What has a background of its own looks again by itself."""
-        return self.no_data and self.source.collector.age_seconds is None
+        """Whether there was nothing to read or to tell. What has a background of its own looks again by
+        itself.
+        """
+        is_empty = self.no_data or (self.rendering is not None and self.rendering.is_empty)
+        return is_empty and self.source.collector.age_seconds is None
 
     def collect(self) -> Rendering:
         """One run of the collector.

@@ -116,6 +116,11 @@ class Rendering:
         self._values = values
         self._made: dict[Format, bytes] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no series."""
+        return not self._values
+
     def text(self, wanted: Format = Format.TEXT) -> bytes:
         """The text, kept from the first time on.
 

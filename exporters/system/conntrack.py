@@ -42,6 +42,15 @@ class Raw:
     statistics: tuple[int, ...] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The three files; `statistics` is None where the kernel has none."""
+
+    entries: bytes
+    limit: bytes
+    statistics: bytes | None
+
+
 def read(tree: Tree) -> Raw:
     """Read the three files.
 
@@ -49,15 +58,34 @@ def read(tree: Tree) -> Raw:
         NoDataError: connections are not tracked here.
         SourceError: a file is malformed.
     """
+    return parse(texts(tree))
+
+
+def texts(tree: Tree) -> Texts:
+    """The files as they are.
+
+    Raises:
+        NoDataError: connections are not tracked here.
+    """
     try:
-        entries = _number(tree.proc("sys/net/netfilter/nf_conntrack_count"))
-        limit = _number(tree.proc("sys/net/netfilter/nf_conntrack_max"))
+        entries = tree.proc("sys/net/netfilter/nf_conntrack_count")
+        limit = tree.proc("sys/net/netfilter/nf_conntrack_max")
     except FileNotFoundError as error:
         raise NoDataError("connections are not tracked") from error
     try:
-        return Raw(entries, limit, sums(tree.proc("net/stat/nf_conntrack")))
+        return Texts(entries, limit, tree.proc("net/stat/nf_conntrack"))
     except FileNotFoundError:
-        return Raw(entries, limit, None)
+        return Texts(entries, limit, None)
+
+
+def parse(found: Texts) -> Raw:
+    """What the files say.
+
+    Raises:
+        SourceError: a file is malformed.
+    """
+    statistics = None if found.statistics is None else sums(found.statistics)
+    return Raw(_number(found.entries), _number(found.limit), statistics)
 
 
 def sums(text: bytes) -> tuple[int, ...]:
@@ -97,4 +125,4 @@ def collect(raw: Raw) -> list[Family]:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    return Collector(Unchanged(partial(read, host.tree), collect))
+    return Collector(Unchanged(partial(texts, host.tree), lambda found: collect(parse(found))))

@@ -1,13 +1,14 @@
 """node_filesystem_*: sizes of each mounted file system from /proc/1/mountinfo and statfs(2).
 
-statfs on a dead network mount never returns. Each mount is asked in a lane (exporters/lane.py), so a hung one
-costs one thread and its own numbers: it reports device_error="mountpoint timeout", as node_exporter does,
-until statfs returns.
+statfs on a dead network mount never returns. Each mount of a kind that may hang is asked in a lane
+(exporters/lane.py), so a hung one costs one thread and its own numbers: it reports device_error="mountpoint
+timeout", as node_exporter does, until statfs returns. Disks and memory of this machine answer from memory
+and are asked at once, unless the way to them leads through a mount of the other kind.
 """
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from errno import ESTALE
 from itertools import compress
@@ -15,11 +16,12 @@ from typing import NamedTuple
 
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError, StuckError
-from exporters.lane import Job, Lane, Outcome
+from exporters.lane import Job, Lane, Outcome, outcome
 from exporters.samples import Family, Kind, Metric, Row, Rows, label
 from exporters.settings import duration, expression, whole
 from exporters.system.filters import accepts, chosen
 from exporters.system.tree import Tree
+from exporters.system.unchanged import Unchanged
 
 MOUNTS_EXCLUDE = expression(
     "collector.filesystem.mount-points-exclude",
@@ -70,6 +72,14 @@ _ERROR = _gauge("device_error", "Whether the file system did not tell its sizes;
 _MOUNT = _gauge(
     "mount_info", "The mount, and the numbers of its device.", ("device", "major", "minor", "mountpoint")
 )
+
+_NEAR = frozenset(
+    (
+        *("btrfs", "ext2", "ext3", "ext4", "exfat", "f2fs", "vfat", "xfs"),
+        *("devtmpfs", "proc", "ramfs", "sysfs", "tmpfs"),
+    )
+)
+"""Kinds whose statfs asks no other machine or program and takes no lock that waits for a disk."""
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _LEAST_FIELDS = 10
@@ -140,26 +150,27 @@ class Mounts:
         self._statfs = statfs
         self._timeout_seconds = min(timeout_seconds, BUDGET_SECONDS)
         first = Lane[Sizes]("exporters-statfs")
+        # A lane has no thread before its first job.
         self._lanes = (first, *(Lane[Sizes]("exporters-statfs", beside=first) for _ in range(workers - 1)))
         self._text = b""
         self._mounted = _mounted(())
         self._shares: tuple[Sequence[Job[Sizes]], ...] = ()
-
-    def collect(self) -> list[Family]:
-        """Read and collect."""
-        return collect(self.read())
+        self._near: tuple[Job[Sizes], ...] = ()
+        self.collect = Unchanged(self.read, collect)
+        """Reads and collects."""
 
     def read(self) -> Raw:
         """Read the list of mounts and ask each of them."""
         text = self._mountinfo()
         if text != self._text:
-            self._mounted = _mounted(tuple(self._accepted(parse(text, self._tree.rootfs))))
-            self._shares = self._shared(self._mounted.mounts)
+            mounts = parse(text, self._tree.rootfs)
+            self._mounted = _mounted(tuple(self._accepted(mounts)))
+            self._plan(near_points(mounts))
             self._text = text
         waiting = [
             lane.start(jobs, BUDGET_SECONDS) for lane, jobs in zip(self._lanes, self._shares, strict=False)
         ]
-        outcomes: dict[str, Outcome[Sizes]] = {}
+        outcomes = {job.name: outcome(job) for job in self._near}
         for wait in waiting:
             outcomes |= wait()
         return Raw(self._mounted, [_answer(outcomes[mount.point]) for mount in self._mounted.mounts])
@@ -183,12 +194,14 @@ class Mounts:
                 once.setdefault((mount.device, mount.point, mount.kind), mount)
         return list(once.values())
 
-    def _shared(self, mounts: Sequence[Mount]) -> tuple[Sequence[Job[Sizes]], ...]:
-        """A job for each mount point, dealt out to as many lanes as are worth it."""
-        points = {mount.point: mount for mount in mounts}
+    def _plan(self, near: Collection[str]) -> None:
+        """A job for each mount point; those that may hang are dealt out to as many lanes as are worth it."""
+        points = {mount.point: mount for mount in self._mounted.mounts}
         jobs = [Job(point, self._asker(mount), self._timeout_seconds) for point, mount in points.items()]
-        lanes = min(len(self._lanes), 1 + len(jobs) // _MOUNTS_PER_WORKER)
-        return tuple(jobs[first::lanes] for first in range(lanes))
+        far = [job for job in jobs if job.name not in near]
+        self._near = tuple(job for job in jobs if job.name in near)
+        lanes = min(len(self._lanes), 1 + len(far) // _MOUNTS_PER_WORKER) if far else 0
+        self._shares = tuple(far[first::lanes] for first in range(lanes))
 
     def _asker(self, mount: Mount) -> Callable[[], Sizes]:
         def ask() -> Sizes:
@@ -214,6 +227,23 @@ def parse(text: bytes, rootfs: str) -> list[Mount]:
         SourceError: a line is malformed.
     """
     return [_mount(line, rootfs) for line in text.split(b"\n") if line]
+
+
+def near_points(mounts: Sequence[Mount]) -> frozenset[str]:
+    """Mount points that can be asked without fear: nothing on the way there, nor there, may hang.
+
+    What is mounted at / is no matter: this program comes from there.
+    """
+    near = {mount.point for mount in mounts if mount.kind in _NEAR}
+    far = {mount.point for mount in mounts if mount.kind not in _NEAR}
+    return frozenset(point for point in near if far.isdisjoint(_way(point)))
+
+
+def _way(point: str) -> Iterator[str]:
+    """The point and the folders above it, but for the root."""
+    while point.rstrip("/"):
+        yield point
+        point = point.rpartition("/")[0]
 
 
 def _mount(line: bytes, rootfs: str) -> Mount:

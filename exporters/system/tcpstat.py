@@ -1,7 +1,9 @@
 """The `tcpstat` collector: node_tcp_connection_states, sockets by state.
 
 The kernel is asked over sock_diag (exporters/system/sock_diag.py) where it is the one that runs here;
-/proc/net/tcp and /proc/net/tcp6 are read in a saved tree, and where netlink is refused.
+/proc/net/tcp and /proc/net/tcp6 are read in a saved tree, and where netlink is refused. Either way it walks
+its table of connections, megabytes that push everything else out of the processor's caches however few there
+are, and then tells of each: so it is asked in the background.
 
 Each state has a series, also with 0: dashboards subtract and alert on them (node_exporter tells only the
 states that occur, and has this collector off). The two last "states" are bytes in the queues of all sockets.
@@ -10,6 +12,7 @@ states that occur, and has this collector off). The two last "states" are bytes 
 import logging
 from dataclasses import dataclass
 
+from exporters.background import Background
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SourceError
 from exporters.samples import Family, Kind, Metric
@@ -17,6 +20,8 @@ from exporters.system.sock_diag import Sockets
 from exporters.system.tree import Tree
 
 logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 15.0
 
 _STATES = (
     "established",
@@ -126,5 +131,13 @@ class TcpStat:
 
 def build(host: Host) -> Collector:
     """The collector on this host."""
-    found = TcpStat(host.tree, Sockets() if host.tree.proc_is_live else None)
-    return Collector(found.collect, found.close)
+    if not host.tree.proc_is_live:
+        return Collector(TcpStat(host.tree, None).collect)
+    found = TcpStat(host.tree, Sockets())
+    background = Background("tcpstat", found.collect, interval_seconds=INTERVAL_SECONDS)
+
+    def close() -> None:
+        background.close()
+        found.close()
+
+    return Collector(background.collect, close, background.age_seconds)

@@ -100,9 +100,10 @@ async def test_nothing_to_read_is_no_failure(caplog):
 
 async def test_what_is_not_there_is_looked_for_once_a_minute():
     steady = Steady()
-    absent, there = Counting(TWO), Counting()
+    absent, there, asked = Counting(TWO), Counting(), []
     absent.error = NoDataError("no such hardware")
-    registry = Registry([of("absent", absent), of("there", there)], steady=steady)
+    silent = of("silent", lambda: asked.append(1) or [Family(LABELLED, (), ())])
+    registry = Registry([of("absent", absent), of("there", there), silent], steady=steady)
     await read(registry)
     absent.error = None
     for _ in range(3):
@@ -112,7 +113,7 @@ async def test_what_is_not_there_is_looked_for_once_a_minute():
         assert seen.of("steward_scrape_collector_no_data", collector="absent") == 1
     steady.now += 15
     seen = await read(registry)
-    assert seen.of("test_two") == absent.runs == 2
+    assert seen.of("test_two") == absent.runs == len(asked) == 2
     assert seen.of("steward_scrape_collector_no_data", collector="absent") == 0
     assert seen.of("test_one") == 5
     registry.close()

@@ -294,6 +294,33 @@ class TestMounts:
             mounts.close()
         assert len(asked) == len(set(asked))
 
+    def test_a_disk_of_this_machine_needs_no_thread_and_waits_for_none_that_hangs(self, tmp_path):
+        lines = [
+            b"1 1 8:1 / / rw - ext4 /dev/sda1 rw\n",
+            b"2 1 0:9 / /gone rw - nfs4 filer:/ rw\n",
+            b"3 2 8:2 / /gone/disk rw - xfs /dev/sda2 rw\n",
+            b"4 1 8:3 / /goner rw - xfs /dev/sda3 rw\n",
+            b"5 1 0:8 / /program rw - fuse.sshfs other: rw\n",
+        ]
+        gate, asked = threading.Event(), {}
+
+        def statfs(path):
+            asked.setdefault(path.rpartition(b"root")[2], threading.get_ident())
+            if path.endswith(b"/gone"):
+                gate.wait()
+            return SimpleNamespace(f_bsize=1, f_blocks=5, f_bfree=4, f_bavail=3, f_files=2, f_ffree=1)
+
+        mounts = filesystem.Mounts(self.saved(tmp_path, lines), statfs=statfs, timeout_seconds=0.05)
+        try:
+            seen = text(mounts.collect())
+        finally:
+            gate.set()
+            mounts.close()
+        here = {path for path, thread in asked.items() if thread == threading.get_ident()}
+        assert {path.rpartition(b"/")[2] for path in here} == {b"", b"goner"}
+        assert {path.rpartition(b"/")[2] for path in asked} == {b"", b"gone", b"goner", b"disk", b"program"}
+        assert len([name for name, _ in seen.values if name == "node_filesystem_size_bytes"]) == 4
+
     def test_an_automounter_is_never_asked(self, tmp_path):
         lines = [b"1 1 0:9 / /auto rw - autofs systemd-1 rw\n", b"2 1 8:1 / / rw - ext4 /dev/sda1 rw\n"]
         asked = []

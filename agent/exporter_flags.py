@@ -95,7 +95,7 @@ def problems(given: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
     settings = Settings(given)
     for name in given:
         try:
-            setting = find(name)
+            setting, _ = find(name)
         except SettingError:
             yield name, f"no such flag{_suggestion('--' + name)}"
             continue
@@ -114,8 +114,9 @@ def describe() -> str:
     parts += [
         "",
         *textwrap.wrap(
-            "Collectors: --collector.NAME switches one on, --no-collector.NAME off; "
-            f"--{DISABLE_DEFAULTS.name} leaves only those that are named. In a scrape's address, "
+            "Collectors: --collector.NAME switches one on, --no-collector.NAME off; a flag of a collector "
+            "switches it on too, unless --no-collector.NAME is given; "
+            f"--{DISABLE_DEFAULTS.name} leaves only those that are named, by either. In a scrape's address, "
             "?collect[]=NAME or ?exclude[]=NAME choose among those that run.",
             WIDTH,
         ),
@@ -184,7 +185,7 @@ def _setting(name: str) -> "Setting[object]":
     from exporters.table import find
 
     try:
-        return find(name)
+        return find(name)[0]
     except SettingError as error:
         suggestion = "" if _is_elsewhere(name) else _suggestion("--" + name)
         raise UsageError(f"{error}{suggestion}") from error

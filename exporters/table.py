@@ -174,34 +174,41 @@ ELSEWHERE = frozenset(
 def wanted(settings: Settings, table: Sequence[Row] = TABLE) -> tuple[Row, ...]:
     """The collectors that these flags switch on.
 
+    A flag of a collector switches it on too, unless its switch says no: nobody gives one to no effect.
+
     Raises:
         SettingError: a flag belongs to no collector, or has a value that it does not take.
     """
     check(settings, table)
     defaults = not settings[DISABLE_DEFAULTS]
+    named = {row for name in settings.names if (row := find(name, table)[1]) is not None}
     return tuple(
         row
         for row in table
-        if (settings[row.switch] if row.switch.name in settings.names else defaults and row.by_default)
+        if (
+            settings[row.switch]
+            if row.switch.name in settings.names
+            else row in named or (defaults and row.by_default)
+        )
     )
 
 
-def find(name: str, table: Sequence[Row] = TABLE) -> Setting[object]:
-    """The setting of a flag's name.
+def find(name: str, table: Sequence[Row] = TABLE) -> tuple[Setting[object], Row | None]:
+    """The setting of a flag's name, and the collector that it belongs to, if to one.
 
     Raises:
         SettingError: there is none.
     """
     for general in (DISABLE_DEFAULTS, *web.SETTINGS):
         if general.name == name:
-            return general
+            return general, None
     collector = name.split(".")[1] if name.startswith("collector.") else ""
     for row in table:
         # node_exporter has --collector.powersupply.ignored-supplies of its powersupplyclass.
         if collector and row.name.startswith(collector):
             for setting in (row.switch, *row.settings):
                 if setting.name == name:
-                    return setting
+                    return setting, row
     if collector in ELSEWHERE:
         raise SettingError(f"--{name}: node_exporter has this collector, Steward has not")
     raise SettingError(f"--{name}: no such flag")
@@ -214,4 +221,4 @@ def check(settings: Settings, table: Sequence[Row] = TABLE) -> None:
         SettingError: one does not, or cannot.
     """
     for name in settings.names:
-        settings[find(name, table)]
+        settings[find(name, table)[0]]

@@ -7,6 +7,7 @@ dcgm-exporter.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from exporters.background import Background
 from exporters.collector import Collector, Host
 from exporters.errors import NoDataError, SettingError
-from exporters.gpu import dcgm, own, smi
+from exporters.gpu import apps, dcgm, own, smi
 from exporters.gpu.ledger import Account, Ledger
 from exporters.gpu.owners import Owners
 from exporters.gpu.reader import Reader
@@ -37,12 +38,17 @@ SMI_NAMES = switch(
     default=False,
     help_text="Also nvidia_smi_*, as nvidia_gpu_exporter has it.",
 )
+COMPUTE_APPS = switch(
+    "collector.gpu.compute-apps",
+    default=False,
+    help_text="Also nvidia_smi_compute_app_*, by process: each one makes new series.",
+)
 EVENT_THREAD = switch(
     "collector.gpu.event-thread",
     default=True,
     help_text="Wait for XID errors in a thread beside the reader; off, they are fetched at each reading.",
 )
-SETTINGS = (INTERVAL, HOSTNAME_LABEL, USERS, SMI_NAMES, EVENT_THREAD)
+SETTINGS = (INTERVAL, HOSTNAME_LABEL, USERS, SMI_NAMES, COMPUTE_APPS, EVENT_THREAD)
 
 _NVIDIA_DRIVER = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"), Path("/dev/dxg"))
 _LIBRARY = "libnvidia-ml.so.1"
@@ -72,6 +78,8 @@ class Gpus:
         self._naming = dcgm.Naming(settings[HOSTNAME_LABEL], host.hostname)
         self._with_users = settings[USERS]
         self._with_smi = settings[SMI_NAMES]
+        self._with_apps = settings[COMPUTE_APPS]
+        self._tree = host.tree
         self._beside = settings[EVENT_THREAD]
         self._owners = Owners(host.tree)
         self._ledger = Ledger()
@@ -97,7 +105,11 @@ class Gpus:
         shown = (state(gpu, accounts[gpu.identity.uuid]) for gpu in raw.gpus)
         self.states = tuple(one if self._with_users else replace(one, users=()) for one in shown)
         families = dcgm.collect(raw, self._naming) + own.collect(raw, accounts, with_users=self._with_users)
-        return families + smi.collect(raw) if self._with_smi else families
+        if self._with_smi:
+            families += smi.collect(raw)
+        if self._with_apps:
+            families += apps.collect(raw, partial(apps.program, self._tree))
+        return families
 
     def close(self) -> None:
         """Let the thread of the events end. The session with NVML ends with the process: its reader may be in

@@ -14,6 +14,7 @@ from exporters.gpu.readings import Field
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
 from tests.exporters.nvml import GPM, VALUES, Clock, by, gpu, labels_of, machine, watched
+from tests.exporters.trees import at, plant
 from tests.real.servers import real_server
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -371,6 +372,41 @@ def test_mig_devices_have_names_that_join_with_what_their_gpu_instance_does():
         ("MIG-c", "9", "0", "1g.18gb"),
     }
     assert seen.of("nvidia_smi_mig_memory_used_bytes", uuid="1", gpu_instance_id="1") == 2 << 30
+
+
+def test_processes_have_series_only_where_asked_for(tmp_path):
+    plant(
+        tmp_path,
+        {
+            "proc/10/cmdline": b"/usr/bin/python3\0train.py\0--token=secret\0",
+            "proc/11/cmdline": b"worker: --password=secret\0",
+        },
+    )
+    processes = [{"pid": 10, "bytes": 1 << 30}, {"pid": 11, "bytes": -1}, {"pid": 12, "bytes": 5}]
+    machine(gpu(0, processes=processes), gpu(1))
+    with watched(at(tmp_path)) as gpus:
+        assert not [name for name in gpus.read().names() if "compute_app" in name]
+    with watched(at(tmp_path), {"collector.gpu.compute-apps": "true"}) as gpus:
+        seen = gpus.read()
+    assert by(seen, "nvidia_smi_compute_app_used_memory_bytes", "uuid", "pid", "process_name") == {
+        ("0", "10", "/usr/bin/python3"): 1 << 30,
+        ("0", "12", "[Not Found]"): 5,
+    }
+    assert set(by(seen, "nvidia_smi_compute_app_info", "process_name")) == {
+        "/usr/bin/python3",
+        "worker:",
+        "[Not Found]",
+    }
+    assert by(seen, "nvidia_smi_compute_apps", "uuid") == {"0": 3, "1": 0}
+    assert seen.of("nvidia_smi_compute_apps_last_collect_success") == 1
+
+
+def test_processes_that_the_driver_does_not_tell_are_no_processes():
+    machine(gpu(0, errors={"nvmlDeviceGetComputeRunningProcesses_v3": "UNKNOWN"}), gpu(1))
+    with watched(flags={"collector.gpu.compute-apps": "true"}) as gpus:
+        seen = gpus.read()
+    assert seen.of("nvidia_smi_compute_apps_last_collect_success") == 0
+    assert by(seen, "nvidia_smi_compute_apps", "uuid") == {"1": 0}
 
 
 def test_traffic_on_pcie_is_told_with_gpm_and_without():

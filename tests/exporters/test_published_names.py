@@ -99,10 +99,11 @@ def test_names_of_gpus(group):
     part = {"uuid": "MIG-a", "instance": 1, "profile": "1g.18gb", "total": 18 * GIB, "used": GIB}
     of_part = {f"{name}_mig_1": value for name, value in GPM.items() if name != "gpm_supported"}
     lab = machine(
-        gpu(0, values={**VALUES, **GPM}, links=[{}]),
+        gpu(0, values={**VALUES, **GPM}, links=[{}], processes=[{"pid": 1, "bytes": GIB}]),
         gpu(1, values={**VALUES, **GPM, **of_part, "mig_mode": 1}, mig=[part]),
     )
-    with watched(flags={"collector.gpu.nvidia-smi-names": "true"}) as gpus:
+    flags = {"collector.gpu.nvidia-smi-names": "true", "collector.gpu.compute-apps": "true"}
+    with watched(flags=flags) as gpus:
         gpus.read()
         lab.change("GPU-0", xids=(79,))
         until(lambda: any(one.count for one in gpus.gpus.xids()))
@@ -137,7 +138,7 @@ COUNTS = {
     "node-mixin": 45,
     "awesome-host": 50,
     "dcgm": 25,
-    "nvidia-smi": 46,
+    "nvidia-smi": 49,
     "pve": 38,
     "restic": 19,
 }

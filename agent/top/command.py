@@ -4,12 +4,13 @@ import os
 import sys
 from dataclasses import replace
 from time import localtime, monotonic, sleep, strftime
+from typing import TextIO
 
 from agent.errors import AgentError, UsageError
 from agent.top.history import History
 from agent.top.reading import Reader, Reading, collectors
 from agent.top.screen import Look, draw, plain
-from agent.top.terminal import Terminal
+from agent.top.terminal import Terminal, encodable
 from agent.top.view import view
 from exporters.collector import Host
 from exporters.errors import SettingError
@@ -43,14 +44,21 @@ def run(host: Host, *, interval_seconds: float, once: bool) -> int:
     try:
         if once:
             return _print_once(reader, host, interval_seconds)
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
             raise AgentError("this is no terminal", hint="--once prints one screen as text")
         terminal = Terminal(sys.stdout, sys.stdin, colour="NO_COLOR" not in os.environ)
+        if not terminal.places_text:
+            raise AgentError("TERM says that this terminal is dumb", hint="--once prints one screen as text")
         with terminal.taken():
             _loop(reader, host, terminal, Look(interval_seconds=interval_seconds))
     finally:
         reader.close()
     return 0
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is one; None is what was closed before this program began."""
+    return stream is not None and stream.isatty()
 
 
 def _loop(reader: Reader, host: Host, terminal: Terminal, look: Look) -> None:
@@ -77,6 +85,8 @@ def _look(look: Look, key: str) -> Look:
 
 
 def _print_once(reader: Reader, host: Host, interval_seconds: float) -> int:
+    if sys.stdout is None:
+        raise AgentError("standard output is closed")
     reader.read(monotonic())
     sleep(interval_seconds)
     before, after = reader.read(monotonic())
@@ -84,7 +94,7 @@ def _print_once(reader: Reader, host: Host, interval_seconds: float) -> int:
     lines = draw(
         view(before, after), History(), look, head=_head(host, after), width=_ONCE_WIDTH, height=None
     )
-    sys.stdout.write("".join(f"{plain(line)}\n" for line in lines))
+    sys.stdout.write(encodable("".join(f"{plain(line)}\n" for line in lines), sys.stdout.encoding))
     return 0
 
 

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -283,9 +284,66 @@ class TestCommand:
         assert ("\x1b[1m" in screen) is not no_colour
         assert before == after
 
+    def test_a_dumb_terminal_is_told(self):
+        screen, before, after = in_a_terminal(b"", {"TERM": "dumb"}, status=1)
+        assert "--once" in screen
+        assert "\x1b" not in screen
+        assert before == after
 
-def in_a_terminal(keys, environment):
-    """Run it in a terminal of 100 by 30; a key is pressed whenever it has drawn anew."""
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+    def test_a_terminal_without_blocks(self, encoding):
+        screen, _, _ = in_a_terminal(b"q", {"PYTHONIOENCODING": encoding})
+        assert "CPU     " in screen
+        assert re.search(r"[#.]{10}", re.sub(r"\x1b\[\d+m", "", screen))
+
+    @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+    def test_whatever_ends_it_the_terminal_is_given_back(self, number):
+        screen, before, after = in_a_terminal([number], {})
+        assert screen.endswith("\x1b[?25h\x1b[?1049l")
+        assert before == after
+
+    def test_while_it_is_stopped_the_shell_has_the_terminal(self):
+        master, slave = pty.openpty()
+        before = termios.tcgetattr(slave)
+        words = [AGENT, "top", "--interval", "0.1"]
+        environment = {**os.environ, "TERM": "xterm"}
+        process = subprocess.Popen(
+            words, stdin=slave, stdout=slave, stderr=slave, env=environment, process_group=0
+        )
+        until(master, b"\x1b[J")
+        process.send_signal(signal.SIGTSTP)
+        assert until(master, b"\x1b[?1049l")
+        assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+        assert termios.tcgetattr(slave) == before
+        process.send_signal(signal.SIGCONT)
+        until(master, b"\x1b[?1049h")
+        until(master, b"\x1b[J")
+        os.write(master, b"q")
+        until(master, b"\x1b[?1049l")
+        assert process.wait() == 0
+        assert termios.tcgetattr(slave) == before
+        os.close(slave)
+        os.close(master)
+
+    def test_closed_outputs_and_inputs(self):
+        for redirection, status in ((">&-", 1), ("<&- >/dev/null", 0)):
+            command = f"exec {AGENT} top --once --interval 0.1 {redirection}"
+            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+            assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+        done = subprocess.run(["sh", "-c", f"exec {AGENT} top <&-"], capture_output=True, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+
+
+def until(master, end):
+    """Read the screen until this was written."""
+    screen = b""
+    while end not in screen:
+        screen += os.read(master, 65536)
+    return screen
+
+
+def in_a_terminal(keys, environment, status=0):
+    """Run it in a terminal of 100 by 30; a key is pressed, or a signal sent, whenever it has drawn anew."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     before = termios.tcgetattr(slave)
@@ -294,7 +352,7 @@ def in_a_terminal(keys, environment):
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, **environment},
+        env={**os.environ, "TERM": "xterm", **environment},
     )
     screen = b""
     waiting = list(keys)
@@ -303,9 +361,13 @@ def in_a_terminal(keys, environment):
             continue
         screen += os.read(master, 65536)
         if screen.endswith(b"\x1b[J") and waiting:
-            os.write(master, bytes([waiting.pop(0)]))
+            key = waiting.pop(0)
+            if isinstance(key, signal.Signals):
+                process.send_signal(key)
+            else:
+                os.write(master, bytes([key]))
     after = termios.tcgetattr(slave)
     os.close(slave)
     os.close(master)
-    assert process.returncode == 0
+    assert process.returncode == status
     return screen.decode(), before, after

@@ -17,7 +17,7 @@ from stat import S_ISREG
 from exporters.collector import Collector, Host
 from exporters.samples import Family, Kind, Metric, Number, label
 from exporters.settings import texts
-from exporters.system.textfile_parse import Key, Parsed, TextError, parse, rows
+from exporters.system.textfile_parse import MOST_SERIES, Key, Parsed, Reason, TextError, parse, rows
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,7 @@ SETTINGS = (DIRECTORY,)
 
 MOST_FILES = 1000
 MOST_BYTES = 1 << 23
-MOST_SERIES = 100_000
-"""What may be there: files in all folders together, bytes of a file, series of all files together."""
+"""What may be there beside `MOST_SERIES` of all files together: files in all folders, bytes of a file."""
 
 _MTIME = Metric(
     "node_textfile_mtime_seconds",
@@ -57,7 +56,6 @@ class Fault(StrEnum):
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
-    TOO_MANY = "too_many"
     TYPE = "type"
     HELP = "help"
     DUPLICATE = "duplicate"
@@ -74,14 +72,22 @@ class File:
     fault: str = ""
     detail: str = ""
     mtime_seconds: int = 0
+    room: int = 0
+    """How many series it might have had, where it had more."""
+
+    @property
+    def size(self) -> int:
+        """Its series."""
+        return sum(len(family.series) for family in self.families)
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The files in their order, and folders that could not be read."""
+    """The files in their order, folders that could not be read, and those of which files were passed over."""
 
     files: tuple[File, ...]
     unreadable: tuple[str, ...] = ()
+    crowded: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -121,7 +127,8 @@ class TextFiles:
     def read(self) -> Raw:
         """Look at each file, and read those that have changed."""
         files: dict[str, File] = {}
-        unreadable = []
+        unreadable, crowded = [], []
+        room = MOST_SERIES
         for folder in _folders(self._folders):
             try:
                 names = sorted(filter(_is_wanted, os.listdir(folder)))  # noqa: PTH208 - names alone are wanted
@@ -132,13 +139,14 @@ class TextFiles:
                 )
                 continue
             for name in names:
+                if len(files) >= MOST_FILES:
+                    crowded.append(folder)
+                    break
                 path = os.path.normpath(f"{folder}/{name}")
-                room = len(files) < MOST_FILES
-                files[path] = (
-                    read_file(path, self._files.get(path)) if room else File(path, (), fault=Fault.TOO_MANY)
-                )
+                files[path] = file = read_file(path, self._files.get(path), room)
+                room -= file.size
         self._files = files
-        return Raw(tuple(files.values()), tuple(unreadable))
+        return Raw(tuple(files.values()), tuple(unreadable), tuple(crowded))
 
     def _has_lost_a_name(self) -> bool:
         return any(self._is_taken(family.metric.name) for family in self._families or ())
@@ -150,15 +158,15 @@ class TextFiles:
         self._faults = frozenset(faults)
 
 
-def read_file(path: str, known: File | None) -> File:
-    """A file as it is now; `known` again where it has not changed.
+def read_file(path: str, known: File | None, room: int = MOST_SERIES) -> File:
+    """A file of at most `room` series as it is now; `known` again where it has not changed.
 
     A pipe is not waited for. A file that is changed while it is read is malformed for now.
     """
     try:
         found = os.stat(path)  # noqa: PTH116 - at each scrape, for each file
         stamp = _stamp(found)
-        if known is not None and known.stamp == stamp:
+        if known is not None and known.stamp == stamp and known.size <= room <= (known.room or room):
             return known
         if not S_ISREG(found.st_mode):
             return File(path, stamp, fault=Fault.UNREADABLE, detail="not a file")
@@ -168,31 +176,30 @@ def read_file(path: str, known: File | None) -> File:
             text = file.read(MOST_BYTES + 1)
             if _stamp(os.fstat(file.fileno())) != stamp:
                 return File(path, (), fault="malformed", detail="it is being written")
-        return File(path, stamp, tuple(parse(text)), mtime_seconds=found.st_mtime_ns // _NANOSECONDS)
+        return File(path, stamp, tuple(parse(text, room)), mtime_seconds=found.st_mtime_ns // _NANOSECONDS)
     except OSError as error:
         return File(path, (), fault=Fault.UNREADABLE, detail=str(error))
     except TextError as error:
-        return File(path, stamp, fault=error.reason, detail=str(error))
+        tried = room if error.reason is Reason.TOO_MANY else 0
+        return File(path, stamp, fault=error.reason, detail=str(error), room=tried)
 
 
 def collect(raw: Raw, is_taken: Callable[[str], bool]) -> tuple[list[Family], dict[tuple[str, str], str]]:
     """The families of all files and our own, and the faults: file and reason, with words for the log."""
     faults = {(folder, str(Fault.UNREADABLE)): "cannot be listed" for folder in raw.unreadable}
+    for folder in raw.crowded:
+        faults[folder, str(Reason.TOO_MANY)] = f"more than {MOST_FILES} files in all folders"
     merged: dict[str, _Merged] = {}
     owners: dict[str, str] = {}
-    room = MOST_SERIES
     for file in raw.files:
         if file.fault:
             faults[file.path, str(file.fault)] = file.detail
             continue
         for family in file.families:
             fault = _fault(family, merged, owners, is_taken)
-            if len(family.series) > room:
-                fault = Fault.TOO_MANY
             if fault is not None:
                 faults[file.path, str(fault)] = family.name
                 continue
-            room -= len(family.series)
             owners.update(dict.fromkeys(family.series_names, family.name))
             _merge(family, file.path, merged)
     families = [_family(name, each) for name, each in merged.items()]

@@ -30,6 +30,7 @@ _TIMESTAMP = re.compile(r"[ \t]+[+-]?[0-9]+[ \t]*")
 _ESCAPE = re.compile(r"\\(.)")
 _UNESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 _HELP = re.compile(r'[^\\]*+(?:\\[\\n"][^\\]*+)*+')
+MOST_SERIES = 100_000
 _EXACT_DIGITS = 15
 """Whole numbers of so many digits are the same number as a double."""
 
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     TIMESTAMP = "timestamp"
     DUPLICATE = "duplicate"
+    TOO_MANY = "too_many"
 
 
 class TextError(SourceError):
@@ -75,11 +77,11 @@ class Parsed:
         return [self.name, *(self.name + suffix for suffix in suffixes if suffix)]
 
 
-def parse(text: bytes) -> list[Parsed]:
+def parse(text: bytes, most: int = MOST_SERIES) -> list[Parsed]:
     """The families that have series, each with type and series as node_exporter would send them.
 
     Raises:
-        TextError: the text is refused.
+        TextError: the text is refused, also where it has more than `most` samples.
     """
     try:
         lines = text.decode().split("\n")
@@ -91,7 +93,9 @@ def parse(text: bytes) -> list[Parsed]:
     families: dict[str, Parsed] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            _take(line, families)
+            most -= _take(line, families)
+            if most < 0:
+                raise _LineError("more series than there may be", Reason.TOO_MANY)
         except _LineError as error:
             raise TextError(error.reason, number, str(error)) from error
     found = [family for family in families.values() if family.series]
@@ -106,12 +110,15 @@ class _LineError(Exception):
         self.reason = reason
 
 
-def _take(line: str, families: dict[str, Parsed]) -> None:
+def _take(line: str, families: dict[str, Parsed]) -> bool:
+    """Whether it was a sample."""
     stripped = line.lstrip(" \t")
     if stripped.startswith("#"):
         _comment(line, families)
     elif stripped:
         _sample(line, families)
+        return True
+    return False
 
 
 def _comment(line: str, families: dict[str, Parsed]) -> None:

@@ -18,7 +18,7 @@ from exporters.errors import ExporterError
 from exporters.registry import Registry, Source
 from exporters.samples import Kind, Metric
 from exporters.system.textfile import MOST_BYTES, MOST_FILES, TextFiles
-from exporters.system.textfile_parse import Reason, TextError, parse
+from exporters.system.textfile_parse import MOST_SERIES, Reason, TextError, parse
 from exporters.table import SYSTEM
 from exporters.text import Renderer
 from tests.exporters import exposition
@@ -327,9 +327,22 @@ class TestFiles:
         seen = read(TextFiles([str(folder)]))
         assert faults(seen) == {
             ("large.prom", "too_large"),
-            ("z.prom", "too_many"),
-            ("m0999.prom", "too_many"),
+            (folder.name, "too_many"),  # one series, however many files are passed over
         }
+
+    def test_a_file_with_too_many_series_leaves_room_for_others_and_is_tried_again_when_there_is_more(
+        self, folder
+    ):
+        half = "".join(f'%s{{i="{place}"}} 1\n' for place in range(MOST_SERIES // 2 + 1))
+        write(folder, a=half.replace("%s", "a"), b=half.replace("%s", "b"), c="c 1\n")
+        files = TextFiles([str(folder)])
+        seen = read(files)
+        assert faults(seen) == {("b.prom", "too_many")}
+        assert ("a" in seen.names(), "b" in seen.names(), seen.of("c")) == (True, False, 1)
+        (folder / "a.prom").unlink()
+        seen = read(files)
+        assert faults(seen) == set()
+        assert "b" in seen.names()
 
     def test_files_are_parsed_again_only_when_they_have_changed(self, folder):
         write(folder, a="a 1\n")
@@ -405,7 +418,9 @@ class TestSameAsNodeExporter:
         reference = theirs(tmp_path, ("textfile",), flags=(f"--collector.textfile.directory={folder}",))
         ours = read(TextFiles([str(folder)]))
         assert {name: ours.kinds[name] for name in reference.kinds if name in ours.kinds} == {
-            name: kind for name, kind in reference.kinds.items() if not name.startswith(("node_scrape_", "node_exporter_"))
+            name: kind
+            for name, kind in reference.kinds.items()
+            if not name.startswith(("node_scrape_", "node_exporter_"))
         }
         assert _told(ours) == _told(reference)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from exporters.connection import MOST_CONNECTIONS
+
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 NAMES = ("steward-agent.service", "steward-executor.service", "steward-executor.socket")
 
@@ -43,6 +45,19 @@ def test_the_network_process_has_no_rights_and_the_executor_no_network() -> None
     assert network["CapabilityBoundingSet"] == ""
     assert executor["RestrictAddressFamilies"] == "AF_UNIX"
     assert network["NoNewPrivileges"] == executor["NoNewPrivileges"] == "yes"
+
+
+def test_the_network_process_may_do_what_its_collectors_do() -> None:
+    lines = (UNITS / NAMES[0]).read_text().splitlines()
+    filters = [line for line in lines if line.startswith("SystemCallFilter=")]
+    assert filters[-1] == "SystemCallFilter=adjtimex clock_adjtime", "what comes last holds"
+    assert "DeviceAllow=char-nvidia rw" in lines
+    assert {"AF_UNIX", "AF_INET", "AF_NETLINK"} <= set(
+        directives(NAMES[0])["RestrictAddressFamilies"].split()
+    )
+    assert int(directives(NAMES[0])["LimitNOFILE"]) > 2 * MOST_CONNECTIONS
+    for hidden in ("ProtectProc", "PrivateDevices", "ProtectClock", "PrivateUsers", "ProtectSystem"):
+        assert hidden not in directives(NAMES[0])
 
 
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Registry:
             steady=steady,
         )
         self._about = About()
-        self._about_renderer = Renderer()
+        self._about_renderers = (Renderer(), Renderer())
         self._packer = Packer()
         self._packing = Lane[bytes]("exporters-gzip")
         giving_way = {
@@ -253,8 +253,13 @@ class Registry:
             for state in states
             if state.rendering is not None and state.rendering.has(wanted)
         ]
-        about = self._about_renderer.reading(self._about.families(states, self._steady()))
-        parts.append(("", about.text(wanted) + wanted.end))
+        about = (self._about.faring(states), self._about.moving(states, self._steady()))
+        faring, moving = (
+            renderer.reading(families)
+            for renderer, families in zip(self._about_renderers, about, strict=True)
+        )
+        parts.append(("=", faring.text(wanted)))
+        parts.append(("", moving.text(wanted) + wanted.end))
         return Reading(wanted, parts, self._packer)
 
     def _sort_out(self, states: Sequence[State]) -> None:

@@ -180,37 +180,64 @@ def report(state: State, now: float) -> Report:
 
 
 class About:
-    """Makes the families on the collectors of a scrape; rows are kept while the collectors are the same."""
+    """Makes the families on the collectors of a scrape; what stays the same is the very same."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
         self._rows: Rows = ()
         self._node_rows: Rows = ()
+        self._flags: tuple[list[int], list[int], list[int]] = ([], [], [])
+        self._faring: tuple[Family, ...] = ()
 
-    def families(self, states: Sequence[State], now: float) -> list[Family]:
-        """`now` is of the registry's steady clock."""
-        names = tuple([state.source.name for state in states])
-        node = [state for state in states if state.source.in_node_exporter]
-        if names != self._names:
-            self._names = names
-            self._rows = tuple((name,) for name in names)
-            self._node_rows = tuple((state.source.name,) for state in node)
-        well = [state for state in states if state.last_success is not None]
+    def faring(self, states: Sequence[State]) -> Sequence[Family]:
+        """Whether they succeeded: the same tuple as before where nothing changed."""
+        self._know(states)
+        flags = (
+            [int(state.success and not state.no_data) for state in states if state.source.in_node_exporter],
+            [int(state.success) for state in states],
+            [int(state.no_data) for state in states],
+        )
+        if not self._faring or flags != self._flags:
+            self._flags = flags
+            self._faring = (
+                Family(_NODE_SUCCESS, self._node_rows, flags[0]),
+                Family(_SUCCESS, self._rows, flags[1]),
+                Family(_NO_DATA, self._rows, flags[2]),
+            )
+        return self._faring
+
+    def moving(self, states: Sequence[State], now: float) -> Sequence[Family]:
+        """What each scrape changes; `now` is of the registry's steady clock."""
+        self._know(states)
         rows = self._rows
-        seconds = {state.source.name: round(state.seconds, 9) for state in states}
+        seconds = [round(state.seconds, 6) for state in states]
+        well = [state for state in states if state.last_success is not None]
         ages = [(state.source.name, age) for state in states if (age := state.age_seconds(now)) is not None]
         return [
-            Family(_NODE_DURATION, self._node_rows, [seconds[state.source.name] for state in node]),
             Family(
-                _NODE_SUCCESS, self._node_rows, [int(state.success and not state.no_data) for state in node]
+                _NODE_DURATION,
+                self._node_rows,
+                [
+                    taken
+                    for state, taken in zip(states, seconds, strict=True)
+                    if state.source.in_node_exporter
+                ],
             ),
-            Family(_DURATION, rows, list(seconds.values())),
-            Family(_SUCCESS, rows, [int(state.success) for state in states]),
-            Family(_NO_DATA, rows, [int(state.no_data) for state in states]),
+            Family(_DURATION, rows, seconds),
             Family(
                 _LAST_SUCCESS,
                 rows if len(well) == len(states) else tuple((state.source.name,) for state in well),
-                [state.last_success or 0 for state in well],
+                [round(state.last_success or 0, 3) for state in well],
             ),
             Family(_AGE, tuple((name,) for name, _ in ages), [age for _, age in ages]),
         ]
+
+    def _know(self, states: Sequence[State]) -> None:
+        """Make the rows of these collectors, unless they are those of the last call."""
+        names = tuple([state.source.name for state in states])
+        if names == self._names:
+            return
+        self._names = names
+        self._rows = tuple((name,) for name in names)
+        self._node_rows = tuple((state.source.name,) for state in states if state.source.in_node_exporter)
+        self._faring = ()

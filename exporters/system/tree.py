@@ -16,9 +16,18 @@ from exporters.errors import SourceError
 T = TypeVar("T")
 
 _PAGE_BYTES = 1 << 12
-_CHUNK_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 14
 _LIMIT_BYTES = 1 << 23
 _MOST_OPEN_FILES = 512
+_RECORDS = frozenset(
+    {
+        *("loadavg", "meminfo", "self/statm", "stat"),
+        *("net/netstat", "net/snmp", "net/snmp6", "net/sockstat", "net/sockstat6"),
+        *("pressure/cpu", "pressure/io", "pressure/irq", "pressure/memory"),
+    }
+)
+"""Files of /proc that the kernel writes as one record (single_open in their sources): a read that is given
+less than it has room for was given all (seq_read_iter in fs/seq_file.c). So it is with /sys and /proc/sys."""
 
 
 class Tree:
@@ -66,12 +75,12 @@ class Tree:
 
     def proc(self, name: str) -> bytes:
         """The file `name` below /proc."""
-        return self._read(self._procfs, name)
+        return self._read(self._procfs, name, is_record=name in _RECORDS or name.startswith("sys/"))
 
     def proc_or(self, name: str, absent: bytes) -> bytes:
         """The file `name` below /proc, or `absent` where the kernel has no such file or refuses it."""
         try:
-            return self._read(self._procfs, name)
+            return self.proc(name)
         except OSError:
             return absent
 
@@ -85,12 +94,12 @@ class Tree:
 
     def sys(self, name: str) -> bytes:
         """The file `name` below /sys."""
-        return self._read(self._sysfs, name)
+        return self._read(self._sysfs, name, is_record=True)
 
     def sys_or(self, name: str, absent: bytes) -> bytes:
         """The file `name` below /sys, or `absent` where the kernel has no such file or refuses it."""
         try:
-            return self._read(self._sysfs, name)
+            return self.sys(name)
         except OSError:
             return absent
 
@@ -159,14 +168,14 @@ class Tree:
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def _read(self, root: str, name: str) -> bytes:
+    def _read(self, root: str, name: str, *, is_record: bool) -> bytes:
         path = f"{root}/{name}"
         if root not in self._live:
             return read_file(path)
         descriptor = self._open.get(path)
         if descriptor is not None:
             try:
-                return _read_whole(descriptor, path)
+                return _read_whole(descriptor, path, is_record=is_record)
             except (
                 OSError
             ):  # the device behind it has gone (ENODEV, ESRCH); one of the same name may have come
@@ -175,7 +184,7 @@ class Tree:
             return read_file(path)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._open[path] = descriptor
-        return _read_whole(descriptor, path)
+        return _read_whole(descriptor, path, is_record=is_record)
 
 
 def _is_live(root: str, sign: str) -> bool:
@@ -212,9 +221,11 @@ def read_file(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _read_whole(descriptor: int, path: str) -> bytes:
+def _read_whole(descriptor: int, path: str, *, is_record: bool = False) -> bytes:
     data = os.pread(descriptor, _CHUNK_BYTES, 0)
     size = len(data)
+    if is_record and size < _CHUNK_BYTES:
+        return data
     # A file of several records comes a page at a time, whatever is asked for; only an empty read is the end.
     while chunk := os.pread(descriptor, _CHUNK_BYTES, size) if size else b"":
         data += chunk

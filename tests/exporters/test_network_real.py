@@ -4,8 +4,11 @@ rest.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from exporters.system.tree import Tree
 from tests.exporters.reference import compare
 from tests.exporters.trees import FIXTURES, TREES
 
@@ -108,3 +111,14 @@ async def test_flags_do_the_same_on_this_machine(tmp_path, flags):
     seen = await modern(tmp_path, ("arp", "netdev", "netclass"), flags=flags)
     assert (seen.missing(), seen.extra()) == (set(), set())
     assert seen.other_values(MOVING) == {}
+
+
+RECORDS = ("meminfo", "net/netstat", "net/snmp", "net/snmp6", "net/sockstat", "stat", "sys/fs/file-nr")
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDS if Path("/proc", name).exists()])
+def test_a_file_of_one_record_comes_whole_each_time(name):
+    live = Tree()
+    whole = Path("/proc", name).read_bytes().translate(None, b"0123456789 ")
+    assert [live.proc(name).translate(None, b"0123456789 ") for _ in range(3)] == [whole] * 3
+    live.close()

@@ -12,6 +12,7 @@ from time import monotonic
 from exporters.collector import Collector
 from exporters.errors import ExporterError, NoDataError
 from exporters.samples import Family
+from exporters.text import Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ class Background:
 
     def _reading(self) -> _Kept:
         try:
-            families = tuple(self._read())  # the same reading at each scrape, as the renderer sees by it
+            families = self._read()
+            if not isinstance(families, Ready):
+                families = tuple(families)  # the same reading at each scrape, as the renderer sees by it
         except Exception as error:  # noqa: BLE001 - the isolating runner of a background source
             return _Kept((), error, self._steady())
         return _Kept(families, None, self._steady())

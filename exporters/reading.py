@@ -19,7 +19,11 @@ class Packer:
 
     def prepare(self, name: str, wanted: Format, text: bytes) -> None:
         """Compress a part ahead of the answer that it will be in."""
-        self._kept[name, wanted] = (text, packing.piece(text))
+        self.take(name, wanted, text, packing.piece(text))
+
+    def take(self, name: str, wanted: Format, text: bytes, blocks: bytes) -> None:
+        """Take a part that was compressed ahead."""
+        self._kept[name, wanted] = (text, blocks)
 
     def pack(self, parts: Sequence[tuple[str, bytes]], wanted: Format) -> bytes:
         """One gzip stream of the parts, each a name and its text."""

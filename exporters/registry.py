@@ -253,6 +253,9 @@ class Registry:
             for state in states
             if state.rendering is not None and state.rendering.has(wanted)
         ]
+        for state in states:
+            if state.rendering is not None and (blocks := state.rendering.blocks(wanted)) is not None:
+                self._packer.take(state.source.name, wanted, state.rendering.text(wanted), blocks)
         about = (self._about.faring(states), self._about.moving(states, self._steady()))
         faring, moving = (
             renderer.reading(families)

@@ -73,10 +73,9 @@ class _Templates:
         for metric, rows in self.shape:
             if not rows:
                 continue
-            head = _text_head(metric) if wanted is Format.TEXT else self._head(metric, no_counters)
-            parts.append(head.replace("%", "%%"))
+            parts.append(head(metric, wanted, self.names, no_counters).replace("%", "%%"))
             # Joined family by family: of a large one, its lines alone are in memory at once.
-            parts.append("".join([f"{_series(metric, row, wanted).replace('%', '%%')} %r\n" for row in rows]))
+            parts.append("".join([f"{series(metric, row, wanted).replace('%', '%%')} %r\n" for row in rows]))
         return "".join(parts).encode()
 
     def impossible_counters(self, values: Sequence[Number]) -> frozenset[str]:
@@ -89,21 +88,6 @@ class _Templates:
                 found.append(metric.name)
             place = end
         return frozenset(found)
-
-    def _head(self, metric: Metric, no_counters: frozenset[str]) -> str:
-        """HELP and TYPE of OpenMetrics: a counter is named without _total there, and one that cannot be is
-        of unknown type, as in Prometheus' own libraries.
-        """
-        name, kind = metric.name, metric.kind.value
-        if metric.kind is Kind.COUNTER:
-            short = name.removesuffix(_TOTAL)
-            if short == name or short in self.names or name in no_counters:
-                kind = "unknown"
-            else:
-                name = short
-        elif metric.kind is Kind.UNTYPED:
-            kind = "unknown"
-        return f"# HELP {name} {metric.help.translate(_ESCAPES)}\n# TYPE {name} {kind}\n"
 
 
 class Rendering:
@@ -129,12 +113,16 @@ class Rendering:
         """
         made = self._made.get(wanted)
         if made is None:
-            self._made[wanted] = made = self._template(wanted) % _printable(self._values)
+            self._made[wanted] = made = self._template(wanted) % printable(self._values)
         return made
 
     def has(self, wanted: Format) -> bool:
         """Whether the text is there already."""
         return wanted in self._made
+
+    def blocks(self, wanted: Format) -> bytes | None:  # noqa: ARG002 - what is written ahead has them
+        """The text compressed ahead by `packing.piece`, None where it was not."""
+        return None
 
     def _template(self, wanted: Format) -> bytes:
         if wanted is Format.OPENMETRICS and not _all_from_zero(self._values):
@@ -144,6 +132,13 @@ class Rendering:
         return self._templates.of(wanted)
 
 
+class Ready(Sequence[Family]):
+    """Families that come with their rendering; `names` are those of the metrics."""
+
+    names: frozenset[str]
+    rendering: Rendering
+
+
 class Renderer:
     """Renders the families of one collector, remembering the shape of its last reading."""
 
@@ -151,11 +146,12 @@ class Renderer:
         self._templates = _Templates([])
         self._shape: Shape | None = None
         self._last: tuple[Sequence[Family], Rendering] | None = None
+        self._ready: frozenset[str] | None = None
 
     @property
     def names(self) -> frozenset[str]:
         """Names of the metrics in the last reading."""
-        return self._templates.names
+        return self._templates.names if self._ready is None else self._ready
 
     def reading(self, families: Sequence[Family]) -> Rendering:
         """These families, ready to be written; a tuple that is handed in again is the same reading as before.
@@ -165,6 +161,10 @@ class Renderer:
         """
         if self._last is not None and self._last[0] is families:
             return self._last[1]
+        if isinstance(families, Ready):
+            self._ready = families.names
+            return families.rendering
+        self._ready = None
         if isinstance(families, Block):
             return self._block(families)
         self._shape = None
@@ -223,7 +223,33 @@ def _all_from_zero(values: tuple[Number, ...]) -> bool:
     return not values or (min(values) >= 0 and not isnan(sum(values)))
 
 
-def _printable(values: tuple[Number, ...]) -> tuple[object, ...]:
+def head(
+    metric: Metric,
+    wanted: Format,
+    names: frozenset[str],
+    no_counters: frozenset[str] = frozenset(),
+) -> str:
+    """HELP and TYPE, of one of the metrics `names`.
+
+    OpenMetrics names a counter without _total there, and one that cannot be is of unknown type, as in
+    Prometheus' own libraries.
+    """
+    name, kind, escapes = metric.name, metric.kind.value, _TEXT_HELP_ESCAPES
+    if wanted is Format.OPENMETRICS:
+        escapes = _ESCAPES
+        if metric.kind is Kind.COUNTER:
+            short = name.removesuffix(_TOTAL)
+            if short == name or short in names or name in no_counters:
+                kind = "unknown"
+            else:
+                name = short
+        elif metric.kind is Kind.UNTYPED:
+            kind = "unknown"
+    return f"# HELP {name} {metric.help.translate(escapes)}\n# TYPE {name} {kind}\n"
+
+
+def printable(values: tuple[Number, ...]) -> tuple[object, ...]:
+    """The values as `repr` writes them right; raises SampleError where one is no number."""
     kinds = set(map(type, values))
     if not kinds <= _NUMBERS:
         raise SampleError(f"a value is {', '.join(sorted(kind.__name__ for kind in kinds - _NUMBERS))}")
@@ -232,12 +258,8 @@ def _printable(values: tuple[Number, ...]) -> tuple[object, ...]:
     return values
 
 
-def _text_head(metric: Metric) -> str:
-    help_text = metric.help.translate(_TEXT_HELP_ESCAPES)
-    return f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {metric.kind.value}\n"
-
-
-def _series(metric: Metric, row: Row, wanted: Format) -> str:
+def series(metric: Metric, row: Row, wanted: Format) -> str:
+    """Name and labels of a series."""
     if not row:
         return metric.name
     name, values = (metric.name + row[0], row[1:]) if metric.kind.suffixes else (metric.name, row)

@@ -149,13 +149,26 @@ class Task:
 
 
 def resources(data: object) -> tuple[Resource, ...]:
-    """/cluster/resources, one row for each id; raises ProxmoxError."""
+    """/cluster/resources, one row for each id, of objects or what `resource` made of them; raises
+    ProxmoxError.
+    """
     found: dict[str, Resource] = {}
-    for row in _rows("/cluster/resources", data):
-        identity, kind = _text(row, "id"), _text(row, "type")
-        if identity and kind and len(identity) <= _LONGEST_ID:
-            found.setdefault(identity, _resource(identity, kind, row))
+    for given in _list("/cluster/resources", data):
+        row = given if isinstance(given, Resource) else resource(_object("/cluster/resources", given))
+        if isinstance(row, Resource):
+            found.setdefault(row.id, row)
     return tuple(found.values())
+
+
+def resource(row: dict[str, object]) -> object:
+    """A row of /cluster/resources as a Resource, anything else as it is.
+
+    Each row is made so as soon as it was parsed: as JSON, all of them together are several times as large.
+    """
+    identity, kind = _text(row, "id"), _text(row, "type")
+    if not identity or not kind or len(identity) > _LONGEST_ID:
+        return row
+    return _resource(identity, kind, row)
 
 
 def _resource(identity: str, kind: str, row: Json) -> Resource:
@@ -298,11 +311,15 @@ def is_storage_name(name: str) -> bool:
 
 
 def _rows(path: str, data: object) -> Sequence[Json]:
+    return list(_objects(path, _list(path, data)))
+
+
+def _list(path: str, data: object) -> list[object]:
     if not isinstance(data, list):
         raise ProxmoxError(f"{path}: the answer is no list")
     if len(data) > _MOST_ROWS:
         raise ProxmoxError(f"{path}: {len(data)} rows, more than {_MOST_ROWS}")
-    return list(_objects(path, data))
+    return data
 
 
 def _objects(path: str, data: list[object]) -> Iterator[Json]:
@@ -310,7 +327,7 @@ def _objects(path: str, data: list[object]) -> Iterator[Json]:
         yield _object(path, row)
 
 
-def _object(path: str, data: object) -> Json:
+def _object(path: str, data: object) -> dict[str, object]:
     if not isinstance(data, dict):
         raise ProxmoxError(f"{path}: not an object where one must be")
     return data

@@ -40,8 +40,16 @@ class Api:
         """HOST:PORT of the node that is asked first."""
         return str(self._connections[self._first].address)
 
-    def get(self, path: str, *, for_node: bool = False, most_bytes: int = MOST_BYTES) -> object:
-        """What the API has at `path`, the part after /api2/json.
+    def get(
+        self,
+        path: str,
+        *,
+        for_node: bool = False,
+        most_bytes: int = MOST_BYTES,
+        each: Callable[[dict[str, object]], object] | None = None,
+    ) -> object:
+        """What the API has at `path`, the part after /api2/json. `each`, where given, makes something else of
+        every object as soon as it was parsed.
 
         `for_node` says that the request is passed on to a node: then one without an answer in time blames
         that node and not the address.
@@ -64,7 +72,7 @@ class Api:
                 failures.append(f"{connection.address}: {error or type(error).__name__}")
             else:
                 self._first = place
-                return _data(path, reply)
+                return _data(path, reply, each)
         raise UnreachableError("; ".join(failures))
 
     def close(self) -> None:
@@ -73,9 +81,9 @@ class Api:
             connection.close()
 
 
-def _data(path: str, reply: Reply) -> object:
+def _data(path: str, reply: Reply, each: Callable[[dict[str, object]], object] | None) -> object:
     if reply.status == http.client.OK:
-        return _parsed(path, reply.body).get("data")
+        return _parsed(path, reply.body, each).get("data")
     reason = _message(reply)
     if reply.status == http.client.FORBIDDEN:
         raise refusal(reason, path)
@@ -94,9 +102,11 @@ def _message(reply: Reply) -> str:
     return " ".join(text.split())[:_LONGEST_REASON]
 
 
-def _parsed(path: str, body: bytes) -> dict[str, object]:
+def _parsed(
+    path: str, body: bytes, each: Callable[[dict[str, object]], object] | None = None
+) -> dict[str, object]:
     try:
-        parsed = json.loads(body, parse_constant=_refuse)
+        parsed = json.loads(body, parse_constant=_refuse, object_hook=each)
     except (ValueError, RecursionError) as error:
         raise ProxmoxError(f"{path}: the answer is no JSON") from error
     if not isinstance(parsed, dict):

@@ -11,6 +11,7 @@ from exporters.errors import ExporterError, SettingError
 from exporters.https_client import Connection
 from exporters.tls_client import Trust
 from exporters.vm.api import KEPT_SECONDS, Api
+from exporters.vm.metrics import NAMES
 from exporters.vm.options import (
     CA_FILE,
     FINGERPRINT,
@@ -29,6 +30,7 @@ from exporters.vm.options import (
 from exporters.vm.reader import Reader
 from exporters.vm.targets import Guest, as_targets, check_template
 from exporters.vm.token import read_token
+from exporters.written import Writer
 
 __all__ = ["SETTINGS", "build", "discovery"]
 
@@ -69,7 +71,8 @@ def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
 
 
 def _collector(reader: Reader, interval_seconds: float) -> Collector:
-    background = Background("pve", reader.read, interval_seconds=interval_seconds)
+    writer = Writer(NAMES)
+    background = Background("pve", lambda: reader.read(writer.write), interval_seconds=interval_seconds)
 
     def snapshot() -> tuple[Guest, ...]:
         background.collect()

@@ -1,9 +1,9 @@
-"""From what is known of a cluster to families; pure, but for the `Shaper`, which only saves time."""
+"""From what is known of a cluster to families; pure, and one by one: each may have thousands of series."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from exporters.samples import SINGLE, Family, Metric, Number, Row, Rows
+from exporters.samples import SINGLE, Family, Metric, Number, Row
 from exporters.vm import metrics
 from exporters.vm.answers import Member, Resource
 from exporters.vm.world import World
@@ -12,24 +12,6 @@ _WANTED = (("/", "Sys.Audit"), ("/vms", "VM.Audit"), ("/storage", "Datastore.Aud
 """What a token needs for everything here, but for what storages list (see exporters/vm/world.py)."""
 
 Series = tuple[Row, Number]
-
-
-class Shaper:
-    """Hands out the rows of the last reading again where they are the same: rendering sees it at once."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, Rows] = {}
-
-    def settle(self, families: Iterable[Family]) -> tuple[Family, ...]:
-        """The same families, those without series left out."""
-        settled = []
-        for family in families:
-            if family.rows:
-                known = self._rows.get(family.metric.name)
-                rows = known if known == family.rows else family.rows
-                settled.append(Family(family.metric, rows, family.values))
-        self._rows = {family.metric.name: family.rows for family in settled}
-        return tuple(settled)
 
 
 def shown(world: World, *, only_local: bool) -> tuple[Resource, ...]:

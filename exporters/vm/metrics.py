@@ -137,3 +137,13 @@ LOCKS = (
 )
 SUBSCRIPTION_STATES = ("new", "notfound", "active", "invalid", "expired", "suspended")
 QDEVICE_FIELDS = ("Model", "Algorithm", "QNetd host", "Tie-breaker", "State")
+
+NAMES = frozenset(
+    metric.name
+    for metric in (
+        *(value for value in tuple(globals().values()) if isinstance(value, Metric)),
+        *(metric for _, metric in RESOURCE_NUMBERS),
+        *(metric for _, metric in REPLICATION_NUMBERS),
+    )
+)
+"""Of all of them."""

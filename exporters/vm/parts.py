@@ -22,7 +22,8 @@ class Part:
     """Something to ask for: `key` tells it from others, `name` is its label, `take` puts the answer away.
 
     `node` is the one that answers where that need not be the one asked. `give_up`, where a part has it, is
-    called when the API says that it does not have this at all.
+    called when the API says that it does not have this at all. `each` makes values of the answer's objects
+    while it is parsed.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Part:
     node: str = ""
     most_bytes: int = 8 << 20
     give_up: Callable[[World], None] | None = None
+    each: Callable[[dict[str, object]], object] | None = None
 
 
 RESOURCES = Part(
@@ -42,6 +44,7 @@ RESOURCES = Part(
     0,
     lambda world, data: world.take_resources(answers.resources(data)),
     most_bytes=32 << 20,
+    each=answers.resource,
 )
 
 

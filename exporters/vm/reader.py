@@ -1,13 +1,13 @@
 """Reads a cluster: at most three requests at a time, but for the first reading, which asks for every part."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, time
 
 from exporters.samples import Family
 from exporters.vm.api import Api
 from exporters.vm.errors import DeniedError, NodeDownError, ProxmoxError, UnreachableError
-from exporters.vm.families import Shaper, collect
+from exporters.vm.families import collect
 from exporters.vm.parts import RESOURCES, STATUS, Part, parts
 from exporters.vm.schedule import Schedule
 from exporters.vm.targets import Guest, guests
@@ -45,16 +45,16 @@ class Reader:
         self._steady = steady
         self._world = World()
         self._schedule = Schedule(steady)
-        self._shaper = Shaper()
         self._is_first = True
         self._closed = threading.Event()
         self._reading = threading.Lock()
 
-    def read(self) -> Sequence[Family]:
-        """One reading."""
+    def read(self, put: Callable[[Iterator[Family]], Sequence[Family]] = tuple) -> Sequence[Family]:
+        """One reading, as `put` makes it of families that come one by one."""
         try:
             with self._reading:
-                return self._read()
+                self._read()
+                return put(collect(self._world, only_local=self._only_local))
         finally:
             if self._closed.is_set():
                 self.close()
@@ -70,7 +70,7 @@ class Reader:
             self._api.close()
             self._reading.release()
 
-    def _read(self) -> Sequence[Family]:
+    def _read(self) -> None:
         began, before, world = self._steady(), self._api.requests, self._world
         error = self._ask(RESOURCES)
         if error is not None:
@@ -80,7 +80,6 @@ class Reader:
         self._ask_for_parts(began + _FIRST_SECONDS, before)
         self._is_first = False
         world.requests = self._api.requests
-        return self._shaper.settle(collect(world, only_local=self._only_local))
 
     def _ask_for_parts(self, first_ends: float, before: int) -> None:
         """Ask for what is due while there are requests left; answers make further parts known."""
@@ -117,7 +116,8 @@ class Reader:
         world = self._world
         is_remote = part.node not in ("", world.local)
         try:
-            part.take(world, self._api.get(part.path, for_node=is_remote, most_bytes=part.most_bytes))
+            answer = self._api.get(part.path, for_node=is_remote, most_bytes=part.most_bytes, each=part.each)
+            part.take(world, answer)
         except ProxmoxError as error:
             self._failed(part, error)
             return error

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 
-BENCHMARKS = ("scrape", "faults", "vm", "verify", "policy", "lab", "proxmox", "apply")
+BENCHMARKS = ("scrape", "agent", "faults", "vm", "verify", "policy", "lab", "proxmox", "apply")
 
 
 def main(names: list[str]) -> int:

@@ -24,6 +24,7 @@ from exporters.table import wanted
 def main() -> None:
     """Serve until the process ends."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--tree", type=Path)
     parser.add_argument("--hang", default="")
     parser.add_argument("--hang-gpu", action="store_true")
@@ -40,8 +41,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     replaced = _hung(tree, arguments.hang, hang_gpu=arguments.hang_gpu)
     sources = [replaced.get(row.name) or source(row, host) for row in wanted(host.settings)]
     registry = Registry(sources, fresh_seconds=0.0)
-    async with listening(registry, "127.0.0.1:0", host=host) as (place,):
-        print(place.url, flush=True)
+    async with listening(registry, f"127.0.0.1:{arguments.port}", host=host):
         await asyncio.get_running_loop().create_future()
 
 

@@ -5,11 +5,8 @@ gzip, one kept connection) without the first few, in which the exporter learns w
 those are shown beside. `BENCH_SCRAPES` sets how often each is scraped, `BENCH_FLAT` how often for memory.
 """
 
-import gzip
-import http.client
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,16 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from bench.scrape import PROMETHEUS_FIELDS
+from bench.measuring import BenchError
+from bench.programs import Program, Scrape, percentile, running
+from lab.processes import free_port
 
 SCRAPES = 40
 FLAT_SCRAPES = 10_000
 LEARNING = 5
 PAUSE_SECONDS = 1.1
 BUDGET_SECONDS = 0.25
-START_SECONDS = 60.0
 CPUS, MOUNTS, INTERFACES = 4096, 10_000, 5000
 _INTERFACE = """
 address=02:00:00:00:00:01 addr_assign_type=0 addr_len=6 broadcast=ff:ff:ff:ff:ff:ff carrier=1
@@ -39,10 +36,6 @@ type=1
 SAVED = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "system" / "server"
 
 
-class BenchError(Exception):
-    """A scrape was not answered, or a part of it that has to be there was not."""
-
-
 @dataclass(frozen=True)
 class Case:
     """A host: what is done to a copy of a saved tree, flags of the server, collectors that may fail on it."""
@@ -51,39 +44,6 @@ class Case:
     spoil: Callable[[Path], None]
     flags: tuple[str, ...] = ()
     may_fail: frozenset[str] = frozenset()
-
-
-@dataclass
-class Server:
-    """The process under measurement and a connection to it."""
-
-    process: subprocess.Popen[str]
-    connection: http.client.HTTPConnection
-    path: str
-
-    def scrape(self) -> tuple[float, bytes]:
-        """Seconds and text of one scrape."""
-        begun = time.perf_counter()
-        self.connection.request("GET", self.path, headers=PROMETHEUS_FIELDS)
-        answer = self.connection.getresponse()
-        body = answer.read()
-        seconds = time.perf_counter() - begun
-        if answer.status != http.client.OK:
-            raise BenchError(f"status {answer.status}")
-        text = gzip.decompress(body)
-        if not text.endswith(b"# EOF\n"):
-            raise BenchError("half an answer")
-        return seconds, text
-
-    def about(self, name: str) -> int:
-        """A number of /proc/PID/status."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(name):
-                return int(line.split()[1])
-        raise BenchError(f"no {name} in /proc/PID/status")
-
-    def descriptors(self) -> int:
-        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
 def run() -> None:
@@ -106,25 +66,23 @@ def run() -> None:
         raise BenchError(f"p99 over {BUDGET_SECONDS * 1e3:.0f} ms: {', '.join(failed)}")
 
 
-def _measure(case: Case, server: Server, scrapes: int) -> bool:
-    first = [server.scrape()[0]]
-    taken: list[float] = []
-    text = b""
+def _measure(case: Case, server: Program, scrapes: int) -> bool:
+    scrape = _whole(server)
+    first, taken = [scrape.seconds], list[float]()
     for turn in range(LEARNING - 1 + scrapes):
         time.sleep(PAUSE_SECONDS)
-        seconds, text = server.scrape()
-        (first if turn < LEARNING - 1 else taken).append(seconds)
-    broken = _broken(text) - case.may_fail
+        scrape = _whole(server)
+        (first if turn < LEARNING - 1 else taken).append(scrape.seconds)
+    broken = _broken(scrape.text) - case.may_fail
     if broken:
         raise BenchError(f"{case.name}: {', '.join(sorted(broken))} failed")
-    p50, p99 = _percentile(taken, 0.5), _percentile(taken, 0.99)
-    series = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
+    p50, p99 = percentile(taken, 0.5), percentile(taken, 0.99)
     cells = (
         f"{p50 * 1e3:.1f}",
         f"{p99 * 1e3:.1f}",
         f"{max(first) * 1e3:.0f}",
-        f"{series}",
-        f"{len(text) / 1e6:.1f}",
+        f"{scrape.series}",
+        f"{len(scrape.text) / 1e6:.1f}",
         f"{server.about('Threads')}",
         f"{server.descriptors()}",
         f"{server.about('VmRSS') / 1024:.1f}",
@@ -138,37 +96,32 @@ def _flat(scrapes: int) -> None:
     """Memory, threads and descriptors before and after very many scrapes of this very host."""
     with _serving() as server:
         for _ in range(max(200, scrapes // 50)):
-            server.scrape()
+            _whole(server)
         before = server.about("VmRSS"), server.about("Threads"), server.descriptors()
-        taken = [server.scrape()[0] for _ in range(scrapes)]
+        taken = [_whole(server).seconds for _ in range(scrapes)]
         after = server.about("VmRSS"), server.about("Threads"), server.descriptors()
     print(
-        f"\nthis host, {scrapes} scrapes, each read anew: p50 {_percentile(taken, 0.5) * 1e3:.1f} ms, "
-        f"p99 {_percentile(taken, 0.99) * 1e3:.1f} ms"
+        f"\nthis host, {scrapes} scrapes, each read anew: p50 {percentile(taken, 0.5) * 1e3:.1f} ms, "
+        f"p99 {percentile(taken, 0.99) * 1e3:.1f} ms"
     )
     for what, one, other in zip(("RSS KiB", "threads", "descriptors"), before, after, strict=True):
         print(f"  {what:12} {one:8} -> {other:8}  ({other - one:+})")
 
 
 @contextmanager
-def _serving(*flags: str) -> Iterator[Server]:
-    argv = [sys.executable, "-m", "bench.fault_server", *flags]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        url = urlsplit(process.stdout.readline().strip())
-        if url.hostname is None:
-            raise BenchError("the server does not start")
-        connection = http.client.HTTPConnection(url.hostname, url.port or 0, timeout=START_SECONDS)
-        try:
-            yield Server(process, connection, url.path)
-        finally:
-            connection.close()
-    finally:
-        process.terminate()
-        process.wait(START_SECONDS)
-        if process.stdout is not None:
-            process.stdout.close()
+def _serving(*flags: str) -> Iterator[Program]:
+    port = free_port()
+    argv = [sys.executable, "-m", "bench.fault_server", "--port", str(port), *flags]
+    with running("the server", argv, port) as program:
+        yield program
+
+
+def _whole(program: Program) -> Scrape:
+    """A scrape whose text has its end. Raises BenchError."""
+    scrape = program.scrape()
+    if not scrape.text.endswith(b"# EOF\n"):
+        raise BenchError("half an answer")
+    return scrape
 
 
 def _broken(text: bytes) -> set[str]:
@@ -179,10 +132,6 @@ def _broken(text: bytes) -> set[str]:
         for line in text.splitlines()
         if line.startswith(head) and line.endswith(b" 0")
     }
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def _nothing(tree: Path) -> None:

@@ -58,7 +58,11 @@ def print_head(title: str) -> None:
 def print_line(what: str, measured: float, budget: float, unit: str) -> bool:
     """One line; True where the budget was kept."""
     kept = measured <= budget
-    shown = f"{measured:.2f}" if unit == "s" else f"{measured:.0f}"
-    cells = f"{f'{shown} {unit}':>12}{f'{budget:g} {unit}':>12}{measured / budget:>8.0%}"
+    share = f"{measured / budget:>8.0%}" if budget else f"{'':8}"
+    cells = f"{f'{_shown(measured)} {unit}':>12}{f'{_shown(budget)} {unit}':>12}{share}"
     print(f"{what:44}{cells}{'' if kept else '  OVER'}")
     return kept
+
+
+def _shown(number: float) -> str:
+    return f"{number:.0f}" if number >= 100 or number == int(number) else f"{number:.3g}"

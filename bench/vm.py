@@ -7,15 +7,10 @@ number of our scrapes, `BENCH_GUESTS` and `BENCH_NODES` the large cluster. The b
 small one: 40,000 series of a large one are 2 MB of text, of which any exporter holds several.
 """
 
-import gzip
-import http.client
 import itertools
-import math
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.measuring import BenchError, print_head, print_line
-from bench.scrape import PROMETHEUS_FIELDS, cpu_seconds, rss_bytes
+from bench.programs import MIB, Scrape, agent, percentile, running
 from lab.processes import free_port
 from lab.proxmox.accounts import Entry, Token, User
 from lab.proxmox.datacenter import Datacenter
@@ -42,11 +37,9 @@ SCRAPES, THEIR_SCRAPES = 100, 20
 INTERVAL_SECONDS = 5
 PAUSE_SECONDS = 1.1
 WARM_UP_SCRAPES = 2
-START_SECONDS = 20.0
 MOST_REQUESTS = 3
 P99_SECONDS = 0.05
 MOST_RSS_MIB = 45.0
-MIB = 1 << 20
 TOKEN_ID, TOKEN_SECRET = "steward@pve!look", "3f6c3f2e-0000-4000-8000-000000000002"
 
 
@@ -71,8 +64,8 @@ def run() -> None:
     print_head(f"Proxmox read every {INTERVAL_SECONDS} s, all collectors of the agent")
     many = int(os.environ.get("BENCH_SCRAPES", SCRAPES))
     for (guests, nodes), scrapes in ((SMALL, THEIR_SCRAPES), (large, many)):
-        with _cluster(guests, nodes) as cluster:
-            ours, theirs = _ours(cluster, scrapes), _theirs(cluster, peer)
+        with cluster(guests, nodes) as lab:
+            ours, theirs = _ours(lab, scrapes), _theirs(lab, peer)
         where = f"{guests} guests on {nodes} nodes: "
         print_line(f"{where}scrape, p99", _p99(ours), P99_SECONDS, "s")
         print_line(f"{where}requests an interval, most", ours.requests, MOST_REQUESTS, "")
@@ -92,7 +85,8 @@ class Cluster:
 
 
 @contextmanager
-def _cluster(guests: int, nodes: int) -> Iterator[Cluster]:
+def cluster(guests: int, nodes: int) -> Iterator[Cluster]:
+    """Run one with that many guests and nodes, and a token that may look."""
     center = _center(guests, nodes)
     with tempfile.TemporaryDirectory() as name:
         authority = Authority.create(Path(name))
@@ -129,36 +123,42 @@ def _center(guests: int, nodes: int) -> Datacenter:
     return center
 
 
-def _ours(cluster: Cluster, scrapes: int) -> Seen:
-    token = cluster.folder / "token"
+def pve_flags(lab: Cluster, interval_seconds: float) -> dict[str, str]:
+    """The flags with which the agent reads this cluster; writes its token's file."""
+    token = lab.folder / "token"
     token.touch(0o600)
     token.write_text(f"{TOKEN_ID}={TOKEN_SECRET}\n")
-    port = free_port()
-    argv = [str(Path(sys.executable).with_name("steward-agent")), "export", "--listen", f"127.0.0.1:{port}"]
-    flags = {
-        "url": cluster.url,
-        "ca-file": cluster.ca_file,
-        "token-file": token,
-        "interval": f"{INTERVAL_SECONDS}s",
+    values = {
+        "url": lab.url,
+        "ca-file": str(lab.ca_file),
+        "token-file": str(token),
+        "interval": f"{interval_seconds:g}s",
     }
-    argv += ["--collector.pve", *(f"--collector.pve.{name}={value}" for name, value in flags.items())]
-    seen = _measure(argv, (port, "/metrics"), cluster.center, os.environ, scrapes)
+    return {f"collector.pve.{name}": value for name, value in values.items()}
+
+
+def _ours(lab: Cluster, scrapes: int) -> Seen:
+    port = free_port()
+    flags = pve_flags(lab, INTERVAL_SECONDS)
+    argv = [agent(), "export", "--listen", f"127.0.0.1:{port}"]
+    argv += [f"--{name}={value}" for name, value in flags.items()]
+    seen = _measure(argv, (port, "/metrics"), lab.center, os.environ, scrapes)
     seen.requests = _most_of_a_reading(seen.paths)
     return seen
 
 
-def _theirs(cluster: Cluster, program: Path) -> Seen:
+def _theirs(lab: Cluster, program: Path) -> Seen:
     user, _, token = TOKEN_ID.partition("!")
-    settings = cluster.folder / "pve.yml"
+    settings = lab.folder / "pve.yml"
     settings.touch(0o600)
     settings.write_text(
         f"default: {{user: {user}, token_name: {token}, token_value: {TOKEN_SECRET}, verify_ssl: true}}\n"
     )
     port = free_port()
     argv = [str(program), f"--config.file={settings}", f"--web.listen-address=127.0.0.1:{port}"]
-    path = f"/pve?target={cluster.url.removeprefix('https://')}&cluster=1&node=1"
-    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(cluster.ca_file)}
-    seen = _measure(argv, (port, path), cluster.center, environment, THEIR_SCRAPES)
+    path = f"/pve?target={lab.url.removeprefix('https://')}&cluster=1&node=1"
+    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(lab.ca_file)}
+    seen = _measure(argv, (port, path), lab.center, environment, THEIR_SCRAPES)
     seen.requests = len(seen.paths) / THEIR_SCRAPES
     return seen
 
@@ -178,32 +178,27 @@ def _measure(
 ) -> Seen:
     """Scrape a program at `address`: its port and path."""
     seen = Seen()
-    port, path = address
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
-    try:
-        _wait_for(process, connection)
+    with running(Path(argv[0]).name, argv, *address, environment) as program:
         for _ in range(WARM_UP_SCRAPES):
-            seen.series = _scrape(connection, path)
-            connection.close()  # theirs lets a silent connection go after 2 s
+            seen.series = _series(program.scrape())
+            program.connection.close()  # theirs lets a silent connection go after 2 s
             time.sleep(INTERVAL_SECONDS)
-        pids = [process.pid, *_children(process.pid)]
-        began = sum(map(cpu_seconds, pids))
+        began = program.cpu_seconds
         journal: list[Request] = []
         center.journal = journal
         for _ in range(scrapes):
             begun = time.perf_counter()
-            _scrape(connection, path)
-            seen.seconds.append(time.perf_counter() - begun)
+            seen.seconds.append(program.scrape().seconds)
             time.sleep(max(0.0, PAUSE_SECONDS - (time.perf_counter() - begun)))
         seen.paths = [request.path for request in journal]
-        seen.cpu_seconds = (sum(map(cpu_seconds, pids)) - began) / scrapes
-        seen.rss_bytes = sum(map(rss_bytes, pids))
-    finally:
-        connection.close()
-        process.terminate()
-        process.wait(START_SECONDS)
+        seen.cpu_seconds = (program.cpu_seconds - began) / scrapes
+        seen.rss_bytes = program.rss_bytes
     return seen
+
+
+def _series(scrape: Scrape) -> int:
+    """Of guests; the agent tells of much beside."""
+    return sum(1 for line in scrape.text.splitlines() if line.startswith((b"pve_", b"steward_pve_")))
 
 
 def _most_of_a_reading(paths: list[str]) -> int:
@@ -214,36 +209,8 @@ def _most_of_a_reading(paths: list[str]) -> int:
     return max(after - before for before, after in itertools.pairwise(begins))
 
 
-def _wait_for(process: subprocess.Popen[bytes], connection: http.client.HTTPConnection) -> None:
-    ends = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            connection.connect()
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > ends:
-                raise BenchError(f"{process.args!r} does not start") from error
-            time.sleep(0.1)
-        else:
-            return
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _scrape(connection: http.client.HTTPConnection, path: str) -> int:
-    connection.request("GET", path, headers=PROMETHEUS_FIELDS)
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != http.client.OK:
-        raise BenchError(f"{path}: status {answer.status}")
-    text = gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body
-    return sum(1 for line in text.splitlines() if line.startswith((b"pve_", b"steward_pve_")))
-
-
 def _p99(seen: Seen) -> float:
-    """By nearest rank: of 100 scrapes the slowest but one."""
-    return sorted(seen.seconds)[math.ceil(len(seen.seconds) * 0.99) - 1]
+    return percentile(seen.seconds, 0.99)
 
 
 def _print_beside(ours: Seen, theirs: Seen) -> None:

@@ -17,6 +17,8 @@ from exporters.errors import SampleError
 
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_NO_TEXT = re.compile("[\udc80-\udcff]+")
+"""What `surrogateescape` makes of bytes that are no UTF-8."""
 
 Row = tuple[str, ...]
 Rows = tuple[Row, ...]
@@ -158,5 +160,10 @@ def check_rows(metric: Metric, rows: Rows) -> None:
 
 
 def label(raw: bytes) -> str:
-    """A label value of kernel bytes: labels are UTF-8, so what is not becomes U+FFFD, as in node_exporter."""
-    return raw.decode("utf-8", "replace")
+    """A label value of kernel bytes: labels are UTF-8, so what is not becomes one U+FFFD for each run of such
+    bytes, as in node_exporter.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _NO_TEXT.sub("\ufffd", raw.decode("utf-8", "surrogateescape"))

@@ -14,6 +14,7 @@ from os.path import realpath
 from time import monotonic
 
 from exporters.collector import Collector, Host
+from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Row, Rows, label
 from exporters.system import cpuinfo
 from exporters.system.cpu import has_info
@@ -100,7 +101,7 @@ class Clocks:
         tree = self._tree
         if self._policies or self._steady() - self._looked_at >= LOOK_AGAIN_SECONDS:
             self._look()
-        processors = cpuinfo.parse(tree.proc("cpuinfo")) if self._with_cpuinfo else ()
+        processors = _processors(tree) if self._with_cpuinfo else ()
         return Raw(tuple(_state(tree, policy) for policy in self._policies), processors)
 
     def _look(self) -> None:
@@ -109,6 +110,14 @@ class Clocks:
         sign = (tree.sys_or(f"{_FOLDER}/online", b""), _links(tree.sys_path(f"{_FOLDER}/cpufreq")))
         if sign != self._sign:
             self._policies, self._sign = read_policies(tree), sign
+
+
+def _processors(tree: Tree) -> Sequence[cpuinfo.Processor]:
+    """What /proc/cpuinfo says; none where it is unlike those of x86, which the collector `cpu` tells of."""
+    try:
+        return cpuinfo.parse(tree.proc("cpuinfo"))
+    except (OSError, SourceError):
+        return ()
 
 
 def _links(folder: str) -> int:

@@ -209,8 +209,8 @@ class Chips:
     def _label(self, elements: Mapping[str, Attribute]) -> str | None:
         if "label" not in elements:
             return None
-        try:
-            return label(self._tree.attribute(elements["label"].file))
+        try:  # blanks around it stay, as in node_exporter: applesmc writes "Left side  "
+            return label(self._tree.sys(elements["label"].file).strip(b"\n"))
         except OSError:
             return None
 

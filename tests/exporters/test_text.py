@@ -70,6 +70,7 @@ def test_numbers(value, printed):
         ("100 %s %d %%", "100 %s %d %%"),
         ('{a="b"}', r"{a=\"b\"}"),
         (label(b"caf\xe9"), "caf\ufffd"),
+        (label(b"\xff\xfe side \xff"), "\ufffd side \ufffd"),
     ],
 )
 def test_label_values_are_escaped(value, escaped):

@@ -82,12 +82,13 @@ def theirs(
     folder: Path | None = None,
     flags: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    program: str = "node_exporter",
 ) -> Exposition:
-    """What a real node_exporter answers; it runs in that environment, or in ours."""
+    """What a real node_exporter answers, the one at hand or Debian's; in that environment, or in ours."""
     port = free_port()
     roots = {"procfs": "proc", "sysfs": "sys", "rootfs": "root", "udev.data": "udev"}
     argv = [
-        str(real_server("node_exporter")),
+        str(real_server(program)),
         f"--web.listen-address=127.0.0.1:{port}",
         "--web.disable-exporter-metrics",
         "--collector.disable-defaults",

@@ -65,6 +65,9 @@ KINDS: dict[str, Kind] = {
     "ssh-keygen": Kind(_program("ssh-keygen"), "Debian: openssh-client"),
     "ansible-playbook": Kind(_program("ansible-playbook"), "Debian: ansible-core"),
     "cc": Kind(_program("cc", "gcc", "clang"), "Debian: gcc"),
+    "prometheus-node-exporter": Kind(
+        _program("prometheus-node-exporter"), "Debian: prometheus-node-exporter"
+    ),
     "node_exporter": Kind(
         _program("node_exporter", "prometheus-node-exporter"), "Debian: prometheus-node-exporter"
     ),

@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.rest = rest
     try:
         status = run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except UsageError as error:
         parser.error(str(error))

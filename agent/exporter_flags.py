@@ -46,11 +46,21 @@ class Exporting:
     insecure: bool = False
 
     def host(self, configured: Mapping[str, Sequence[str]]) -> "Host":
-        """This host for the exporters; the command line goes before what agent.yaml says."""
+        """This host for the exporters; the command line goes before what agent.yaml says.
+
+        Raises UsageError where a folder was named that is none.
+        """
         from exporters.collector import Host
         from exporters.settings import Settings
         from exporters.system.tree import Tree
 
+        for name, path, default in (
+            ("procfs", self.procfs, "/proc"),
+            ("sysfs", self.sysfs, "/sys"),
+            ("rootfs", self.rootfs, "/"),
+        ):
+            if str(path) != default and not path.is_dir():
+                raise UsageError(f"--path.{name}: {path} is no folder")
         tree = Tree(procfs=self.procfs, sysfs=self.sysfs, rootfs=self.rootfs, udev_data=self.udev_data)
         addresses = (*self.listen, *self.given.get(_LISTEN, ()))
         served = {_LISTEN: addresses} if addresses else {}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import AgentError, ConfigurationError
+from agent.errors import AgentError, ConfigurationError, UsageError
 from agent.exporter_flags import Exporting, problems
 from agent.logs import configure, log
 
@@ -77,6 +77,7 @@ def run_network(config: Path, exporting: Exporting, *, poll_seconds: int) -> int
     from agent.configuration import load
 
     configure()
+    _check_given(exporting)
     loaded = load(config, os.environ)
     if os.geteuid() == 0:
         log(
@@ -89,7 +90,14 @@ def run_network(config: Path, exporting: Exporting, *, poll_seconds: int) -> int
 def run_export(exporting: Exporting) -> int:
     """Serve /metrics alone until SIGTERM or SIGINT; raises AgentError."""
     configure()
+    _check_given(exporting)
     return _until_told(_export(exporting))
+
+
+def _check_given(exporting: Exporting) -> None:
+    """Raises UsageError where a flag of the command line has a value that it does not take."""
+    for name, why in problems(exporting.given):
+        raise UsageError(f"--{name}: {why}")
 
 
 async def _network(loaded: "Loaded", exporting: Exporting, *, poll_seconds: int) -> None:
@@ -135,8 +143,9 @@ async def _export(exporting: Exporting) -> None:
     registry = build(host)
     with contextlib.closing(registry):
         async with listening(registry, options=options, host=host) as served:
-            sys.stdout.write("".join(f"{place.url}\n" for place in served))
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed by whoever started this
+                sys.stdout.write("".join(f"{place.url}\n" for place in served))
+                sys.stdout.flush()
             await registry.scrape()  # learns what is slow here, before the first scrape that counts
             await asyncio.get_running_loop().create_future()
 

@@ -6,19 +6,23 @@ framework takes, and what a scrape costs is what this product is compared by.
 
 import asyncio
 import contextlib
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from exporters.collector import Host
-from exporters.connection import Connections
+from exporters.connection import MOST_CONNECTIONS, Connections
 from exporters.errors import ExporterError, ListenError
 from exporters.passwords import find_bcrypt
 from exporters.registry import Registry
 from exporters.site import Site
 from exporters.web import Options
 from exporters.web_reload import Watched
+
+_MOST_FILES = 4096
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -74,12 +78,13 @@ async def listening(
     Raises:
         ListenError: an address is not loopback, and neither does the web configuration keep strangers out
             nor was `insecure` given; or there is no address.
+            Or it cannot be bound.
         WebConfigError: the web configuration cannot be used.
-        OSError: an address cannot be bound.
     """
     options = options or Options()
     watched = None if options.config_file is None else Watched(options.config_file)
     check_addresses(addresses or options.addresses, watched, options)
+    _allow_files()
     connections = Connections(Site(registry, options, watched, host), watched, options.patience_seconds)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(connections.close)
@@ -117,8 +122,22 @@ async def serve(registry: Registry, address: str, *, options: Options | None = N
         await asyncio.get_running_loop().create_future()
 
 
+def _allow_files() -> None:
+    """Let this process have as many files open as all connections and all collectors together want."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # a filter of system calls may be in the way
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _listen(stack: contextlib.AsyncExitStack, connections: Connections, host: str, port: int) -> str:
-    server = await asyncio.get_running_loop().create_server(connections.make, host or None, port)
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(connections.make, host or None, port, backlog=MOST_CONNECTIONS)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ListenError(f"{host}:{port}: {why}") from error
     stack.push_async_callback(server.wait_closed)
     stack.callback(connections.close)
     stack.callback(server.close)

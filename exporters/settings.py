@@ -79,7 +79,10 @@ def whole(name: str, default: int, help_text: str, *, least: int = 0, most: int 
     """A setting of a whole number within bounds."""
 
     def parse(texts: Sequence[str]) -> int:
-        value = int(texts[-1])
+        try:
+            value = int(texts[-1])
+        except ValueError:
+            raise ValueError(f"{texts[-1]!r} is no whole number") from None
         if not least <= value <= most:
             raise ValueError(f"{value} is not from {least} to {most}")
         return value

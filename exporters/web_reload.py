@@ -8,8 +8,10 @@ import logging
 import os
 import ssl
 from dataclasses import dataclass
+from errno import EINVAL, EISDIR
 from ipaddress import ip_address
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from exporters.web_config import ClientAuth, Tls, WebConfig, WebConfigError, parse
 
@@ -60,10 +62,15 @@ class Watched:
         files, stamps = self._files, _stamps(self._files)
         try:
             try:
+                _see_that_it_ends(self._path)
                 config = parse(self._path.read_bytes(), self._path)
+                files = (self._path, *(config.tls.files if config.tls is not None else ()))
+                for path in files[1:]:
+                    _see_that_it_ends(path)
             except OSError as error:
-                raise WebConfigError(f"{self._path}: {error.strerror}") from error
-            files = (self._path, *(config.tls.files if config.tls is not None else ()))
+                raise WebConfigError(f"{error.filename}: {error.strerror}") from error
+            if config.tls is not None and config.tls.key_file is not None:
+                _warn_of_readers(config.tls.key_file)
             # Stamped before they are read: what changes meanwhile is read again.
             stamps = _stamps(files)
             had_tls = self._stamps != () and self._current.context is not None
@@ -147,6 +154,20 @@ def _load_pair(context: ssl.SSLContext, tls: Tls) -> None:
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def _see_that_it_ends(path: Path) -> None:
+    """Refuse a pipe or a device: reading it would hold every connection up; raises OSError."""
+    mode = path.stat().st_mode
+    if S_ISDIR(mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    if not S_ISREG(mode):
+        raise OSError(EINVAL, "not a regular file", str(path))
+
+
+def _warn_of_readers(path: Path) -> None:
+    if path.stat().st_mode & 0o007:
+        logger.warning("every user of this machine may read the key of TLS", extra={"path": str(path)})
 
 
 def _missing(tls: Tls) -> Path | str:

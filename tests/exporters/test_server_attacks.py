@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
 from exporters.collector import Collector
 from exporters.connection import MOST_CONNECTIONS
+from exporters.errors import ListenError, SettingError
 from exporters.local_names import is_at_home
 from exporters.registry import Registry, Source
 from exporters.samples import Kind, Metric
 from exporters.server import listening, parse_address
-from exporters.web import Options
+from exporters.settings import Settings
+from exporters.web import Options, options
 
 ONE = Metric("test_one", Kind.GAUGE, "One.")
 
@@ -73,6 +76,50 @@ async def test_a_page_of_another_site_reads_nothing_by_a_name_that_it_made_ours(
     async with listening(registry, "127.0.0.1:0", options=Options(insecure=True)) as (place,):
         assert (await ask(place.address, "behind-a-proxy.example"))[0] == 200
     registry.close()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "right"),
+    [
+        ("web.telemetry-path", "/node/metrics-2", True),
+        ("web.telemetry-path", "/metrics?x", False),
+        ("web.telemetry-path", "/metrics#x", False),
+        ("web.telemetry-path", "/met rics", False),
+        ("web.telemetry-path", "/%6d", False),
+        ("web.telemetry-path", "metrics", False),
+        ("web.telemetry-path", "/gpu", False),
+        ("web.cors-origins", "*", True),
+        ("web.cors-origins", "https://wall.example.org:8443", True),
+        ("web.cors-origins", "http://[::1]:3000", True),
+        ("web.cors-origins", "null", False),
+        ("web.cors-origins", "wall.example.org", False),
+        ("web.cors-origins", "https://wall.example.org/", False),
+        ("web.cors-origins", "https://*.example.org", False),
+        ("web.max-requests", "x", False),
+        ("web.max-requests", "513", False),
+    ],
+)
+def test_values_that_could_never_work_are_refused(flag, value, right):
+    if right:
+        options(Settings({flag: (value,)}))
+        return
+    with pytest.raises(SettingError, match=flag) as told:
+        options(Settings({flag: (value,)}))
+    assert "base 10" not in str(told.value)
+
+
+async def test_an_address_that_cannot_be_bound_is_named(address_in_use):
+    with pytest.raises(ListenError, match=f"^{address_in_use}: Address already in use$"):
+        async with listening(Registry([]), address_in_use):
+            pass
+
+
+@pytest.fixture
+def address_in_use():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield f"127.0.0.1:{holder.getsockname()[1]}"
 
 
 async def test_a_request_that_drips_in_is_cut():

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 import ssl
 
 import pytest
@@ -140,6 +141,25 @@ async def test_a_certificate_and_users_are_read_again_when_files_change(authorit
     registry.close()
 
 
+async def test_a_configuration_that_becomes_a_pipe_holds_nobody_up(authority, web, tmp_path, caplog):
+    registry = one()
+    async with listening(registry, "127.0.0.1:0", options=web(f"{TLS}}}")) as (place,):
+        (tmp_path / "web.yml").unlink()
+        os.mkfifo(tmp_path / "web.yml")
+        assert (await Client(authority).get(place))[0] == 200
+    assert "not a regular file" in caplog.records[-1].reason
+    registry.close()
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True)])
+async def test_a_key_that_everybody_may_read_is_told(authority, web, tmp_path, caplog, mode, told):
+    (tmp_path / "server.key").chmod(mode)
+    registry = one()
+    async with listening(registry, "127.0.0.1:0", options=web(f"{TLS}}}")):
+        assert ("every user of this machine may read the key of TLS" in caplog.messages) is told
+    registry.close()
+
+
 async def test_users_that_are_taken_out_stay_until_a_restart(authority, web, caplog):
     options = web(f"{TLS}}}\nbasic_auth_users: {{alice: {hashed('right')}}}")
     registry, client = one(), Client(authority)
@@ -227,12 +247,16 @@ async def test_certificates_in_the_file_itself(authority, web, tmp_path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("tls_server_config: {cert_file: none.crt, key_file: server.key}", "none.crt: no such file"),
+        ("tls_server_config: {cert_file: none.crt, key_file: server.key}", "none.crt: No such file"),
         ("tls_server_config: {cert_file: server.key, key_file: server.key}", "certificate"),
         ("nonsense: 1", "1:1: unknown key"),
+        ("tls_server_config: {cert_file: pipe, key_file: server.key}", "pipe: not a regular file"),
+        ("tls_server_config: {cert_file: server.crt, key_file: /dev/zero}", "/dev/zero: not a regular file"),
+        ("tls_server_config: {cert_file: ., key_file: server.key}", "Is a directory"),
     ],
 )
-async def test_a_configuration_that_cannot_be_used_does_not_start(authority, web, text, why):
+async def test_a_configuration_that_cannot_be_used_does_not_start(authority, web, tmp_path, text, why):
+    os.mkfifo(tmp_path / "pipe")
     registry = one()
     with pytest.raises(WebConfigError, match=why):
         async with listening(registry, "127.0.0.1:0", options=web(text)):

@@ -5,6 +5,7 @@ signed 64-bit integer, other types are no numbers (OpenZFS, include/os/linux/spl
 a pool has `io` (a line of names, a line of numbers), `state`, and `objset-*` for each data set.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ _STATE = Metric(
     ("zpool", "state"),
 )
 _STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
+_UNFIT = re.compile("[^a-zA-Z0-9_:]")
 _HEAD = [b"name", b"type", b"data"]
 _INTEGERS = (b"3", b"4")
 _UNSIGNED = b"4"
@@ -216,7 +218,7 @@ def _integer(source: str, text: bytes) -> int:
 
 
 def _snake(name: str) -> str:
-    return name.replace("-", "_")
+    return _UNFIT.sub("_", name)
 
 
 def build(host: Host) -> Collector:

@@ -104,10 +104,9 @@ OTHER = (
         frozenset({"server"}),
     ),
 )
-FARING = frozenset({"cpufreq", "sockstat", "tcpstat"})
+FARING = frozenset({"cpufreq", "tcpstat"})
 """Collectors that fare otherwise over a saved tree: cpufreq of node_exporter fails without a file `offline`,
-which kernels without hotplug lack; its sockstat succeeds without any file; its tcpstat asks the running
-kernel."""
+which kernels without hotplug lack; its tcpstat asks the running kernel."""
 
 
 def unexplained(seen: set[Series], allowed: tuple[Allowed, ...], where: str) -> list[Series]:

@@ -108,3 +108,9 @@ def test_bytes_that_are_not_utf_8(folder):
     text = b"name type data\ndataset_name 7 tank/caf\xe9\nwrites 4 5\n"
     (folder / KSTATS / "tank" / "objset-0x24").write_bytes(text)
     assert seen(folder).of("node_zfs_zpool_dataset_writes", zpool="tank", dataset="tank/caf\ufffd") == 5
+
+
+def test_names_that_no_metric_may_have(folder):
+    text = "6 1\nname type data\nerpt-set,failed 4 5\n"
+    (folder / KSTATS / "fm").write_text(text)
+    assert seen(folder).of("node_zfs_fm_erpt_set_failed") == 5

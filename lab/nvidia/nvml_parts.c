@@ -283,9 +283,11 @@ Return nvmlEventSetWait_v2(int *set, Event *to, uint milliseconds) {
         return failed;
     }
     int has_event = 0;
-    for (uint waited = 0; !(has_event = next_event(to)) && waited < milliseconds && state.is_loaded; waited += 2) {
+    /* Longer and longer naps: the driver sleeps, and what it costs is not to be taken for what its user costs. */
+    for (uint waited = 0, next = SHORTEST_NAP; !(has_event = next_event(to)) && waited < milliseconds && state.is_loaded;
+         waited += next, next = next < LONGEST_NAP ? 2 * next : LONGEST_NAP) {
         pthread_mutex_unlock(&lock);
-        nap();
+        nap(next);
         pthread_mutex_lock(&lock);
         refresh();
     }

@@ -20,7 +20,10 @@ static int counted_names, inside, most_inside;
 
 void copy(char *to, const char *from) { snprintf(to, TEXT, "%s", from); }
 
-void nap(void) { struct timespec pause = {0, 2000000}; nanosleep(&pause, NULL); }
+void nap(uint milliseconds) {
+    struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+}
 
 static void parse_gpu_line(Gpu *gpu, const char *word, char *rest) {
     if (!strcmp(word, "name")) copy(gpu->name, rest);
@@ -149,7 +152,7 @@ Return begin_call(const char *call, const Handle *handle, Gpu **gpu) {
             return is_lost(found) ? GPU_IS_LOST : SUCCESS;
         }
         pthread_mutex_unlock(&lock);
-        nap();
+        nap(SHORTEST_NAP);
         pthread_mutex_lock(&lock);
         refresh();
     }

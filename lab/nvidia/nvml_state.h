@@ -22,6 +22,8 @@ enum { GPUS = 16, PARTS = 8, VALUES = 160, PROCESSES = 256, LINKS = 18, VGPUS = 
        COUNTED = 256, TEXT = 96, NAME = 64 };
 #define XID_EVENT 8ULL
 #define ALL_LINKS 0xFFFFFFFFu
+#define SHORTEST_NAP 2u /* milliseconds */
+#define LONGEST_NAP 128u
 
 typedef int Return;
 typedef unsigned int uint;
@@ -53,7 +55,7 @@ extern ull delivered;
 extern pthread_mutex_t lock;
 
 void copy(char *to, const char *from);
-void nap(void);
+void nap(uint milliseconds);
 void refresh(void);
 int fault_in(const Fault *faults, int count, const char *call);
 Gpu *find(const char *uuid);

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from exporters.allocation import give_back_large_blocks
 from exporters.background import Background
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, SettingError
@@ -49,6 +50,7 @@ def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
     if token_file is None:
         raise SettingError("--collector.pve.token-file: the collector pve needs one")
     check_template(settings[TARGET])
+    give_back_large_blocks()
     addresses = list(dict.fromkeys(map(node_address, settings[URL])))
     trust = Trust(
         settings[CA_FILE],

@@ -47,6 +47,15 @@ def _present(metric: Metric, rows: Iterable[Row]) -> Family:
     return _family(metric, ((row, 1) for row in rows))
 
 
+def _one_of(metric: Metric, told: Sequence[tuple[str, str, Sequence[str]]]) -> Family:
+    """A series for each of the states that something may be in, of (id, state, states).
+
+    These are half of all series, so no dictionary of them is made on the way: ids occur once.
+    """
+    rows = tuple([(one, state) for one, _, states in told for state in states])
+    return Family(metric, rows, bytes([state == now for _, now, states in told for state in states]))
+
+
 def _up(world: World, members: Sequence[Member], rows: Sequence[Resource]) -> Iterator[Series]:
     told = {member.id for member in members}
     for member in members:
@@ -100,20 +109,16 @@ def _resources(rows: Sequence[Resource]) -> Iterator[Family]:
 
 
 def _states(rows: Sequence[Resource]) -> Iterator[Family]:
-    yield _family(
+    managed = [row for row in rows if row.is_guest or row.kind == "node"]
+    yield _one_of(
         metrics.HA_STATE,
-        (
-            ((row.id, state), int(row.hastate == state))
-            for row in rows
-            if row.is_guest or row.kind == "node"
-            for state in (metrics.GUEST_HA_STATES if row.is_guest else metrics.NODE_HA_STATES)
-        ),
+        [
+            (row.id, row.hastate, metrics.GUEST_HA_STATES if row.is_guest else metrics.NODE_HA_STATES)
+            for row in managed
+        ],
     )
     guests = [row for row in rows if row.is_guest]
-    yield _family(
-        metrics.LOCK_STATE,
-        (((row.id, lock), int(row.lock == lock)) for row in guests for lock in metrics.LOCKS),
-    )
+    yield _one_of(metrics.LOCK_STATE, [(row.id, row.lock, metrics.LOCKS) for row in guests])
     yield _present(metrics.GUEST_STATE, ((row.id, row.status) for row in guests))
 
 

@@ -124,12 +124,19 @@ class Registry:
         Raises:
             BusyError: another scrape went on for so long that this one never had its turn.
         """
-        reading = asyncio.ensure_future(
-            self._scrape(self.names if names is None else names, wanted, budget_seconds)
-        )
+        reading = asyncio.ensure_future(self.scrape_whole(names, wanted, budget_seconds))
         self._under_way.add(reading)
         reading.add_done_callback(self._under_way.discard)
         return await asyncio.shield(reading)
+
+    async def scrape_whole(
+        self,
+        names: tuple[str, ...] | None = None,
+        wanted: Format = Format.TEXT,
+        budget_seconds: float = BUDGET_SECONDS,
+    ) -> Reading:
+        """The same for a caller that nobody cancels, which saves a task; raises what `scrape` raises."""
+        return await self._scrape(self.names if names is None else names, wanted, budget_seconds)
 
     async def pack(self, reading: Reading) -> None:
         """Compress a large reading without stopping everything else meanwhile."""

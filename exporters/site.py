@@ -135,7 +135,7 @@ class Site:
         wanted = wanted_format(request.fields.get("accept", ""))
         self._scrapes += 1
         try:
-            reading = await self._registry.scrape(names, wanted, _budget_seconds(request))
+            reading = await self._registry.scrape_whole(names, wanted, _budget_seconds(request))
             if not accepts_gzip(request.fields.get("accept-encoding", "")):
                 return Answer(200, wanted.value, reading.text, (_VARY,))
             if reading.size > _LARGE_BYTES:

@@ -4,12 +4,13 @@ Fields: kernel's Documentation/admin-guide/iostats.rst. Sectors there are 512 by
 times are milliseconds. Partitions, loop and ram devices are left out by default, as in node_exporter.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporters.collector import Collector, Host
 from exporters.errors import SourceError
-from exporters.samples import Family, Kind, Metric, Number, label
+from exporters.samples import Block, Family, Kind, Metric, Number, Shape, label
 from exporters.settings import expression
 from exporters.system.filters import accepts, chosen
 from exporters.system.tree import Tree, read_file
@@ -132,10 +133,23 @@ class Disks:
         self._tree = tree
         self._accept = accepts(exclude=EXCLUDE.default) if accept is None else accept
         self._udev: dict[str, tuple[tuple[int, int], Mapping[str, str]]] = {}
+        self._known: list[tuple[object, ...]] = []
+        self._shape = Shape(())
+        self._end: list[Number] = []
 
-    def collect(self) -> list[Family]:
-        """Read and collect."""
-        return collect(self.read())
+    def collect(self) -> Sequence[Family]:
+        """Read and collect; while the devices are the same, only their counters are news."""
+        raw = self.read()
+        known = [
+            (disk.name, disk.major, disk.minor, disk.rotational, disk.properties, len(disk.counters))
+            for disk in raw
+        ]
+        if known != self._known:
+            families = collect(raw)
+            self._shape = Shape((family.metric, family.rows) for family in families)
+            self._end = [value for family in families[len(_COLUMNS) + bool(raw) :] for value in family.values]
+            self._known = known
+        return Block(self._shape, [*[1] * len(raw), *_counted(raw), *self._end])
 
     def read(self) -> list[Disk]:
         """The accepted devices.
@@ -165,11 +179,11 @@ class Disks:
     def _properties(self, name: str) -> Mapping[str, str]:
         path = self._tree.udev(name)
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116 - a path as text
             stamp = (status.st_ino, status.st_mtime_ns)
             known = self._udev.get(name)
             if known is None or known[0] != stamp:
-                known = self._udev[name] = (stamp, parse_properties(read_file(str(path))))
+                known = self._udev[name] = (stamp, parse_properties(read_file(path)))
         except OSError:  # no udev here, as in a container: the labels stay empty
             return {}
         return known[1]
@@ -185,19 +199,25 @@ def collect(raw: list[Disk]) -> list[Family]:
     """A family for each field; an old kernel's lines are shorter and lack the later ones."""
     families = [Family(_INFO, tuple(map(_info_row, raw)), (1,) * len(raw))] if raw else []
     all_rows = tuple((disk.name,) for disk in raw)
-    shortest = min((len(disk.counters) for disk in raw), default=0)
     for place, (metric, factor) in enumerate(_COLUMNS):
-        disks, rows = raw, all_rows
-        if place >= shortest:
-            disks = [disk for disk in raw if len(disk.counters) > place]
-            rows = tuple((disk.name,) for disk in disks)
-        values: list[Number] = [disk.counters[place] * factor for disk in disks]
-        families.append(Family(metric, rows, values))
+        disks = [disk for disk in raw if len(disk.counters) > place]
+        rows = all_rows if len(disks) == len(raw) else tuple((disk.name,) for disk in disks)
+        families.append(Family(metric, rows, [disk.counters[place] * factor for disk in disks]))
     with_filesystem = tuple(_filesystem_row(disk) for disk in raw if disk.properties.get("ID_FS_TYPE"))
     mapped = tuple(_mapper_row(disk) for disk in raw if disk.properties.get("DM_NAME"))
     families.append(Family(_FILESYSTEM, with_filesystem, (1,) * len(with_filesystem)))
     families.append(Family(_MAPPER, mapped, (1,) * len(mapped)))
     return families + [_ata(raw, name, metric) for name, metric in _ATA.items()]
+
+
+def _counted(raw: list[Disk]) -> list[Number]:
+    """The values of all columns, one after the other."""
+    return [
+        disk.counters[place] * factor
+        for place, (_, factor) in enumerate(_COLUMNS)
+        for disk in raw
+        if place < len(disk.counters)
+    ]
 
 
 def _info_row(disk: Disk) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Tree:
         self.rootfs = str(rootfs)
         self._procfs = str(procfs)
         self._sysfs = str(sysfs)
-        self._udev_data = udev_data
+        self._udev_data = str(udev_data)
         self._open: dict[str, int] = {}
         self._live = frozenset(
             root for root, sign in ((self._procfs, "self"), (self._sysfs, "kernel")) if _is_live(root, sign)
@@ -155,9 +155,9 @@ class Tree:
         except OSError:
             return []
 
-    def udev(self, name: str) -> Path:
+    def udev(self, name: str) -> str:
         """Path of a file of udev's data base."""
-        return self._udev_data / name
+        return f"{self._udev_data}/{name}"
 
     def below_root(self, path: str) -> str:
         """A path of the root file system, as this process reaches it."""
@@ -208,13 +208,13 @@ def _read_page(path: str) -> bytes:
 
 
 def read_file(path: str) -> bytes:
-    """A whole file, opened and closed.
+    """A whole file, opened and closed; a pipe in its place is not waited for.
 
     Raises:
-        OSError: it is not there or may not be read.
+        OSError: it is not there or may not be read, or is a pipe.
         SourceError: it does not end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         return _read_whole(descriptor, path)
     finally:

@@ -370,9 +370,9 @@ async def test_a_scrape_takes_as_long_as_prometheus_waits(field, seconds):
     asked = []
 
     class Asked(Registry):
-        async def scrape(self, names=None, wanted=None, budget_seconds=0):
+        async def scrape_whole(self, names=None, wanted=None, budget_seconds=0):
             asked.append(budget_seconds)
-            return await super().scrape(names, wanted, budget_seconds)
+            return await super().scrape_whole(names, wanted, budget_seconds)
 
     registry = Asked([])
     extra = b"" if field is None else b"X-Prometheus-Scrape-Timeout-Seconds: %s\r\n" % field.encode()

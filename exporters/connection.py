@@ -27,6 +27,7 @@ from exporters.web_reload import Watched, is_allowed
 logger = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 512
+_MOST_TOLD = 1024
 IDLE_SECONDS = 300.0
 """A silent connection is closed after one to two of these; Prometheus scrapes more often than that."""
 
@@ -42,6 +43,7 @@ class Connections:
         self.watched = watched
         self.patience_seconds = patience_seconds
         self._open: set[_Connection | _Greeting] = set()
+        self._told: set[str] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
     def make(self) -> asyncio.Protocol:
@@ -74,6 +76,14 @@ class Connections:
         self._open.discard(victim)
         victim.abort()
         return True
+
+    def complain(self, client: str) -> None:
+        """Say that a client's certificate has no allowed name: once, for it will come again and again."""
+        if client not in self._told:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told.add(client)
+            logger.warning("a client's certificate has no name that is allowed", extra={"address": client})
 
     def left(self, connection: "_Connection | _Greeting") -> None:
         """It is none of the open ones any more."""
@@ -291,8 +301,11 @@ class _Greeting(asyncio.Protocol):
         except OSError:  # of the client's making, and TLS has told it; ssl.SSLError is one
             transport.abort()
             return
-        if secure is None or not is_allowed(current.config.tls, secure.get_extra_info("peercert")):
-            logger.warning("a client's certificate has no name that is allowed")
+        if secure is None:  # the client has gone
+            transport.abort()
+            return
+        if not is_allowed(current.config.tls, secure.get_extra_info("peercert")):
+            self._all.complain(self.client)
             transport.abort()
             return
         self._all.left(self)

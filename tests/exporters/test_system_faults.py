@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from exporters.system import (
     vmstat,
 )
 from exporters.system.filters import accepts
+from exporters.system.passwd import read_names
 from exporters.system.tree import Tree
 from exporters.text import Renderer
 from tests.exporters.exposition import parse
@@ -277,6 +279,16 @@ def test_filters(include, exclude, accepted):
 def test_bad_filters_are_refused(include, exclude):
     with pytest.raises(ExporterError):
         accepts(include=include, exclude=exclude)
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path):
+    (tmp_path / "etc").mkdir()
+    for name in ("os-release", "passwd"):
+        os.mkfifo(tmp_path / "etc" / name)
+    tree = Tree(rootfs=tmp_path)
+    with pytest.raises(OSError, match="seek"):
+        osrelease.OsRelease(tree).collect()
+    assert read_names(tree) == {}
 
 
 def test_a_file_that_does_not_end_is_left():

@@ -160,6 +160,24 @@ async def test_a_key_that_everybody_may_read_is_told(authority, web, tmp_path, c
     registry.close()
 
 
+async def test_a_wrong_name_is_logged_once_and_a_client_that_leaves_never(authority, web, caplog):
+    shown = authority.sign("client", "someone.example.org")
+    text = (
+        f"{TLS}, client_ca_file: {authority.file}, client_auth_type: RequireAndVerifyClientCert,"
+        " client_allowed_sans: [prometheus.example.org]}"
+    )
+    registry = one()
+    async with listening(registry, "127.0.0.1:0", options=web(text)) as (place,):
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(*parse_address(place.address))
+            writer.close()
+            with pytest.raises(ConnectionError):
+                await Client(authority, shown).get(place)
+    said = [record for record in caplog.records if "no name that is allowed" in record.getMessage()]
+    assert [record.address for record in said] == ["127.0.0.1"]
+    registry.close()
+
+
 async def test_users_that_are_taken_out_stay_until_a_restart(authority, web, caplog):
     options = web(f"{TLS}}}\nbasic_auth_users: {{alice: {hashed('right')}}}")
     registry, client = one(), Client(authority)

@@ -108,7 +108,7 @@ class Cpus:
             layout = read_layout(self._tree)
         try:
             throttles = read_throttles(self._tree, layout)
-        except OSError:  # a CPU was unplugged since /proc/stat was read
+        except (OSError, ValueError):  # a CPU was unplugged since /proc/stat was read, or tells no number
             layout = read_layout(self._tree)
             throttles = read_throttles(self._tree, layout)
         self._layout = layout

@@ -65,7 +65,9 @@ def read_layout(tree: Tree) -> Layout:
 
 
 def read_throttles(tree: Tree, layout: Layout) -> Throttles:
-    """Read the counters; raises OSError where a CPU has gone since the layout was read."""
+    """Read the counters; raises OSError where a CPU has gone since the layout was read, ValueError where a
+    file has no number any more.
+    """
     return Throttles(
         tuple(int(tree.attribute(name)) for _, name in layout.core_files),
         tuple(int(tree.attribute(name)) for _, name in layout.package_files),

@@ -84,10 +84,12 @@ def read(tree: Tree) -> bytes:
 class _Plan:
     """Which words of a text are values: the place of each, and what one of its unit is.
 
-    `frame` is the text without its numbers, which stays the same as long as the kernel runs.
+    `frame` is the text without its numbers, and `words` how many words it has: both stay the same as long as
+    the kernel runs.
     """
 
     frame: bytes
+    words: int
     shape: Shape
     places: tuple[tuple[int, int], ...]
 
@@ -96,7 +98,7 @@ class Memory:
     """Keeps where the values stand, so that a scrape need not look for them."""
 
     def __init__(self) -> None:
-        self._plan = _Plan(b"", Shape(()), ())
+        self._plan = _Plan(b"", 0, Shape(()), ())
 
     def collect(self, raw: bytes) -> Block:
         """A family for each known field; lines that are not as proc_meminfo(5) says are left out.
@@ -106,9 +108,9 @@ class Memory:
         """
         plan = self._plan
         frame = raw.translate(None, _NUMBERS)
-        if frame != plan.frame or not frame:
-            self._plan = plan = _plan(frame, raw)
         words = raw.split()
+        if frame != plan.frame or len(words) != plan.words or not frame:
+            self._plan = plan = _plan(frame, raw)
         try:
             return Block(plan.shape, [int(words[place]) * unit for place, unit in plan.places])
         except (IndexError, ValueError) as error:
@@ -134,7 +136,7 @@ def _plan(frame: bytes, raw: bytes) -> _Plan:
     if not fields:
         raise SourceError("/proc/meminfo", "no known field in it")
     shape = Shape((metric, SINGLE) for metric, _, _ in fields.values())
-    return _Plan(frame, shape, tuple((place, unit) for _, place, unit in fields.values()))
+    return _Plan(frame, place, shape, tuple((value, unit) for _, value, unit in fields.values()))
 
 
 def build(host: Host) -> Collector:

@@ -105,7 +105,8 @@ def test_an_unplugged_cpu_goes_and_comes_back_anew(folder):
     assert seen.of("node_cpu_seconds_total", cpu="1", mode="idle") == 0.04
 
 
-def test_a_throttle_counter_that_vanishes_costs_itself_alone(folder):
+@pytest.mark.parametrize("left", [None, "many\n", ""])
+def test_a_throttle_counter_that_vanishes_costs_itself_alone(folder, left):
     core = "sys/devices/system/cpu/cpu0"
     write(
         folder,
@@ -119,7 +120,8 @@ def test_a_throttle_counter_that_vanishes_costs_itself_alone(folder):
     )
     cpus = cpu.Cpus(at(folder))
     assert text(cpus.collect()).of("node_cpu_core_throttles_total", core="3", package="0") == 5
-    (folder / core / "thermal_throttle/core_throttle_count").unlink()
+    counter = folder / core / "thermal_throttle/core_throttle_count"
+    counter.unlink() if left is None else counter.write_text(left)
     seen = text(cpus.collect())
     assert "node_cpu_core_throttles_total" not in seen.names()
     assert seen.of("node_cpu_package_throttles_total", package="0") == 9

@@ -38,6 +38,9 @@ __all__ = ["SETTINGS", "build", "discovery"]
 _OWN_AUTHORITY = Path("/etc/pve/pve-root-ca.pem")
 """The cluster's own, which signs the certificates of its nodes; they are for localhost too (pvecm(1))."""
 
+_KEPT_INTERVALS = 2
+"""How long the last reading stands in for those that fail: a restart of the API is no loss of all guests."""
+
 
 def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
     """The collector.
@@ -68,6 +71,7 @@ def build(host: Host, own_authority: Path = _OWN_AUTHORITY) -> Collector:
         only_local=settings[SCOPE] == "node",
         without=frozenset(settings[WITHOUT]),
         hostname=host.hostname,
+        keep_seconds=_KEPT_INTERVALS * settings[INTERVAL],
     )
     return _collector(reader, settings[INTERVAL])
 
@@ -84,7 +88,7 @@ def _collector(reader: Reader, interval_seconds: float) -> Collector:
         background.close()
         reader.close()
 
-    return Collector(background.collect, close, background.age_seconds, snapshot)
+    return Collector(background.collect, close, reader.age_seconds, snapshot)
 
 
 def discovery(host: Host, collector: Collector) -> Callable[[], object]:

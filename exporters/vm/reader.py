@@ -23,8 +23,11 @@ class Reader:
     """One cluster. `without` are names of parts not to ask for, `hostname` names this host, `clock` gives
     unixtime, `steady` never goes back.
 
+    Where /cluster/resources cannot be had, what was read before is told again until it is `keep_seconds` old;
+    the part's own series say so.
+
     Raises, from `read`:
-        ExporterError: /cluster/resources cannot be had; any other part that cannot costs its own series.
+        ExporterError: it cannot be had for longer; any other part that cannot costs its own series.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Reader:
         only_local: bool = False,
         without: frozenset[str] = frozenset(),
         hostname: str = "",
+        keep_seconds: float = 0.0,
         clock: Callable[[], float] = time,
         steady: Callable[[], float] = monotonic,
     ) -> None:
@@ -41,6 +45,8 @@ class Reader:
         self._only_local = only_local
         self._without = without
         self._hostname = hostname
+        self._keep_seconds = keep_seconds
+        self._read_at: float | None = None
         self._clock = clock
         self._steady = steady
         self._world = World()
@@ -59,6 +65,10 @@ class Reader:
             if self._closed.is_set():
                 self.close()
 
+    def age_seconds(self) -> float | None:
+        """Age of what is told; None before the first reading."""
+        return None if self._read_at is None else round(self._steady() - self._read_at, 3)
+
     def guests(self) -> tuple[Guest, ...]:
         """The guests of the last reading."""
         return guests(self._world, only_local=self._only_local)
@@ -74,7 +84,11 @@ class Reader:
         began, before, world = self._steady(), self._api.requests, self._world
         error = self._ask(RESOURCES)
         if error is not None:
-            raise error
+            world.requests = self._api.requests
+            if self._read_at is None or began - self._read_at > self._keep_seconds:
+                raise error
+            return
+        self._read_at = began
         self._ask(STATUS)
         world.local = self._local()
         self._ask_for_parts(began + _FIRST_SECONDS, before)

@@ -180,3 +180,22 @@ async def test_nodes_together_tell_of_each_guest_once(tmp_path):
         with proxmox_lab(folder, world) as lab:
             guests += [row["id"] for row in info(await scrape(lab, {"collector.pve.scope": "node"}))]
     assert len(guests) == len(set(guests)) == 30
+
+
+def test_an_api_that_is_away_for_a_moment_takes_nothing_away(tmp_path):
+    with proxmox_lab(tmp_path, environment(2, 4), role="PVEAuditor") as lab:
+        clock = Ticking()
+        reading = reader(lab, clock, keep_seconds=30)
+        before = told(reading.read())
+        lab.center.faults.refused["/cluster/resources"] = ("/", "Sys.Audit")
+        clock.now += 30
+        during = told(reading.read())
+        assert (reading.age_seconds(), numbers(during)) == (30, numbers(before))
+        assert during.of("steward_pve_part_success", part="resources") == 0
+        clock.now += 1
+        with pytest.raises(DeniedError):
+            reading.read()
+        lab.center.faults.refused.clear()
+        assert told(reading.read()).of("steward_pve_part_success", part="resources") == 1
+        assert reading.age_seconds() == 0
+        reading.close()

@@ -12,7 +12,6 @@ from exporters.gpu.readings import Field, Number, Values
 
 _ALL_BITS = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})
 _ALL_LINKS = 0xFFFFFFFF
-_SUB_DEVICE_DIGITS = 8
 
 Reader = Callable[[Any, Any], Values]
 """Takes the NVML library and a device handle; raises the library's NVMLError."""

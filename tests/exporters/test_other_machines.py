@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from exporters.collector import Collector
     from exporters.system.tree import Tree
     from exporters.table import Row
 
@@ -123,6 +124,38 @@ def test_no_file_breaks_a_collector(name, how, copies):
     finally:
         for path, text in broken.items():
             path.write_bytes(text)
+
+
+def values(_: Row, collector: Collector, renderer: Renderer) -> object:
+    """What it says now; None where it says nothing."""
+    try:
+        text = renderer.render(collector.collect())
+    except (ExporterError, OSError):
+        return None
+    return parse(text).values if text else None
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_broken_reading_leaves_nothing_behind(name, copies):
+    """But with `cpu`, whose seconds may not go back, as in node_exporter."""
+    folder = copies[name]
+    chance = random.Random(name)
+    saved = at(folder)
+    kept = [(row, row.build(host(saved)), Renderer()) for row in ROWS if row.name != "cpu"]
+    before = [values(*each) for each in kept]
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    for how in sorted(BREAKS)[::4]:
+        broken = {path: path.read_bytes() for path in files if chance.random() < SHARE}
+        for path, text in broken.items():
+            path.write_bytes(BREAKS[how](text, chance) or b"")
+        for each in kept:
+            values(*each)
+        for path, text in broken.items():
+            path.write_bytes(text)
+        after = [values(*each) for each in kept]
+        assert [each[0].name for each, x, y in zip(kept, before, after, strict=True) if x != y] == []
+    for _, collector, _ in kept:
+        collector.close()
 
 
 CPU = "sys/devices/system/cpu"

@@ -133,7 +133,7 @@ class Disks:
         self._tree = tree
         self._accept = accepts(exclude=EXCLUDE.default) if accept is None else accept
         self._udev: dict[str, tuple[tuple[int, int], Mapping[str, str]]] = {}
-        self._known: list[tuple[object, ...]] = []
+        self._known: Sequence[tuple[object, ...]] = ()
         self._shape = Shape(())
         self._end: list[Number] = []
 
@@ -149,7 +149,7 @@ class Disks:
             self._shape = Shape((family.metric, family.rows) for family in families)
             self._end = [value for family in families[len(_COLUMNS) + bool(raw) :] for value in family.values]
             self._known = known
-        return Block(self._shape, [*[1] * len(raw), *_counted(raw), *self._end])
+        return Block(self._shape, (*[1] * len(raw), *_counted(raw), *self._end))
 
     def read(self) -> list[Disk]:
         """The accepted devices.

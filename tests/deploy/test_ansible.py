@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "deploy" / "ansible"
+HASH = "$2b$04$abcdefghijklmnopqrstuua.3R.XuKf05mz.zqW7/BDQH00EPr62G"
 UNITS = ("steward-agent.service", "steward-executor.service", "steward-executor.socket")
 
 
@@ -110,7 +111,21 @@ def variables(folder: Path, wheel: Path, port: int) -> dict[str, object]:
         "state": str(folder / "agent"),
         "socket": str(folder / "run" / "executor.sock"),
         "install_units": True,
-        "settings": {"limits": {"kinds": {"host.ping": {}}}, "path_sets": {"etc": ["/etc"]}},
+        "secrets": {
+            "web.yml": f"basic_auth_users: {{prometheus: {HASH}}}\n",
+            "pve.token": "kept-from-the-log",
+        },
+        "textfile_folders": [str(folder / "textfile")],
+        "settings": {
+            "limits": {"kinds": {"host.ping": {}}},
+            "path_sets": {"etc": ["/etc"]},
+            "metrics": {
+                "flags": {
+                    "web.config.file": str(folder / "etc" / "web.yml"),
+                    "collector.textfile.directory": str(folder / "textfile"),
+                }
+            },
+        },
     }
     return {
         f"steward_{role}_{name}": value
@@ -166,6 +181,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Place:
     assert "web-01 is not enrolled" in played.said
     assert "No trust document yet" in played.said
     assert "hidden-from-the-output" not in played.said
+    assert "kept-from-the-log" not in played.said
+    assert HASH not in played.said
     return made
 
 
@@ -202,6 +219,22 @@ def test_the_installed_commands_run_from_environments_of_their_own(place: Place)
         assert run(str(command), "--help", cwd=place.folder).returncode == 0
     shown = run(str(place.folder / "bin" / "steward-agent"), "--version", cwd=place.folder)
     assert re.fullmatch(r"steward-agent \d+\.\d+\.\d+", shown.stdout.strip())
+
+
+def test_metrics_are_served_by_the_flags_and_files_that_the_role_brought(place: Place):
+    etc = place.folder / "etc"
+    for name in ("web.yml", "pve.token"):
+        assert (etc / name).stat().st_mode & 0o777 == 0o640
+    assert (place.folder / "textfile").is_dir()
+    checked = run(
+        str(place.folder / "bin" / "steward-agent"),
+        "check",
+        "--config",
+        str(etc / "agent.yaml"),
+        cwd=place.folder,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "users: prometheus" in checked.stdout
 
 
 def test_a_host_is_enrolled_once_and_then_nothing_is_left_to_change(place: Place, enrolled: Played):

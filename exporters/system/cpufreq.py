@@ -189,12 +189,16 @@ def _rates(states: Iterable[State], name: str, metric: Metric) -> Family:
 
 
 def _placed(rates: Family, processors: Sequence[cpuinfo.Processor]) -> Family:
-    """The rates of cpufreq and of /proc/cpuinfo as one family: an empty label is one that is not there."""
-    rows: list[Row] = [(cpu, "", "") for (cpu,) in rates.rows]
+    """The rates of cpufreq and of /proc/cpuinfo as one family: an empty label is one that is not there. Where
+    /proc/cpuinfo tells no place, as on ARM, a CPU has its rate of cpufreq alone.
+    """
+    found: dict[Row, float] = dict(
+        zip(((cpu, "", "") for (cpu,) in rates.rows), rates.values, strict=True),
+    )
     for processor in processors:
         package, core, cpu = processor.place
-        rows.append((cpu, core, package))
-    return Family(_PLACED, tuple(rows), [*rates.values, *(processor.hertz for processor in processors)])
+        found.setdefault((cpu, core, package), processor.hertz)
+    return Family(_PLACED, tuple(found), list(found.values()))
 
 
 @lru_cache(maxsize=16)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporters.errors import NoDataError, SourceError
-from exporters.samples import Number
+from exporters.samples import Number, label
 from exporters.system.container_names import ContainerNames
 from exporters.system.tree import Tree, read_file
 
@@ -162,7 +162,7 @@ def classify(place: str) -> Key | None:
     if place == _USERS:
         return Key("unit", (_USERS,))
     is_unit = name.endswith(_UNIT_SUFFIXES) and not name.startswith(_IGNORED)
-    return Key("unit", (name,)) if is_unit and not place.startswith(f"{_USERS}/") else None
+    return Key("unit", (_spelled(name),)) if is_unit and not place.startswith(f"{_USERS}/") else None
 
 
 def _container(runtime: str, name: str) -> Key:
@@ -170,7 +170,12 @@ def _container(runtime: str, name: str) -> Key:
     if _IDENTIFIER.fullmatch(name):
         name = name[:_SHORT_ID]
     plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), name)
-    return Key("container", (runtime, plain))
+    return Key("container", (runtime, _spelled(plain)))
+
+
+def _spelled(name: str) -> str:
+    """A folder's name as a label: whoever owns a part of the hierarchy names folders as he likes."""
+    return label(os.fsencode(name))
 
 
 def _is_entered(place: str, key: Key | None) -> bool:

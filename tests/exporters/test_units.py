@@ -43,6 +43,8 @@ def seen(raw, most=100, accept=lambda _: True):
         ("user.slice/user-1000.slice/session-3.scope", None),
         ("system.slice", None),
         ("system.slice/dev-hugepages.mount", None),
+        ("system.slice/caf\udce9.service", ("caf\ufffd.service",)),
+        ("lxc.payload.caf\udce9", ("lxc", "caf\ufffd")),
         (f"system.slice/docker-{ID}.scope", ("docker", SHORT)),
         (f"docker/{ID}", ("docker", SHORT)),
         (f"machine.slice/libpod-{ID}.scope", ("podman", SHORT)),

@@ -15,7 +15,8 @@ from exporters.errors import SourceError
 from exporters.samples import Family, Kind, Metric, Rows
 from exporters.system.tree import Tree
 
-INTERVAL_SECONDS = 15.0
+INTERVAL_SECONDS = 30.0
+"""The walk costs as much as ten collectors, and grows with the host."""
 FIRST_WAIT_SECONDS = 1.5
 
 

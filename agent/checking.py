@@ -11,8 +11,8 @@ from agent.exporter_flags import Exporting, problems
 
 if TYPE_CHECKING:
     from exporters.collector import Host
-    from exporters.web import Options
-    from exporters.web_reload import Watched
+    from exporters.serving.web import Options
+    from exporters.serving.web_reload import Watched
 
 __all__ = ["check"]
 
@@ -41,9 +41,9 @@ def check(config: Path, exporting: Exporting) -> int:
 def _would_run(loaded: Loaded, host: "Host", options: "Options") -> Iterator[str]:
     """What would run; raises ExporterError and OSError where it would not."""
     from exporters.build import registry as build
-    from exporters.server import check_addresses
+    from exporters.serving.server import check_addresses
+    from exporters.serving.web_reload import Watched
     from exporters.table import TABLE
-    from exporters.web_reload import Watched
 
     watched = None if options.config_file is None else Watched(options.config_file)
     check_addresses(options.addresses, watched, options)

@@ -18,9 +18,9 @@ from agent.errors import UsageError
 
 if TYPE_CHECKING:
     from exporters.collector import Host
+    from exporters.serving.web import Options
     from exporters.settings import Setting
     from exporters.table import Row
-    from exporters.web import Options
 
 __all__ = ["Exporting", "describe", "parse", "problems"]
 
@@ -72,7 +72,7 @@ class Exporting:
         Raises:
             SettingError: a flag has a value that it does not take.
         """
-        from exporters.web import options
+        from exporters.serving.web import options
 
         return options(host.settings, addresses=(address,), insecure=self.insecure, version=VERSION)
 
@@ -117,7 +117,7 @@ def problems(given: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
 
 def describe() -> str:
     """The flags of the exporters, for --help."""
-    from exporters import web
+    from exporters.serving import web
     from exporters.table import DISABLE_DEFAULTS, TABLE
 
     parts = ["serving:", *(line for setting in web.SETTINGS for line in _flag_lines(setting, "  "))]
@@ -203,7 +203,7 @@ def _setting(name: str) -> "Setting[object]":
 
 def _suggestion(word: str) -> str:
     """The flag that was meant, if one is near."""
-    from exporters import web
+    from exporters.serving import web
     from exporters.table import DISABLE_DEFAULTS, TABLE
 
     name = word.partition("=")[0].removeprefix("--").removeprefix("no-")

@@ -17,7 +17,7 @@ from agent.logs import configure, log
 
 if TYPE_CHECKING:
     from agent.configuration import Loaded
-    from exporters.server import Place
+    from exporters.serving.server import Place
 
 __all__ = [
     "DEFAULT_ADDRESS",
@@ -127,7 +127,7 @@ async def _network(loaded: "Loaded", exporting: Exporting, *, poll_seconds: int)
     from exporters.build import registry as build
     from exporters.collector import Collector
     from exporters.registry import Source
-    from exporters.server import listening
+    from exporters.serving.server import listening
 
     host = exporting.host(configured_flags(loaded))
     options = exporting.options(host, loaded.settings.metrics.listen)
@@ -156,7 +156,7 @@ async def _network(loaded: "Loaded", exporting: Exporting, *, poll_seconds: int)
 
 async def _export(exporting: Exporting) -> None:
     from exporters.build import registry as build
-    from exporters.server import listening
+    from exporters.serving.server import listening
 
     host = exporting.host({})
     options = exporting.options(host, DEFAULT_ADDRESS)
@@ -185,7 +185,7 @@ def metrics_address(loaded: "Loaded", served: "Place", controller: str, host_nam
     """
     from urllib.parse import urlsplit
 
-    from exporters.server import is_loopback, parse_address
+    from exporters.serving.server import is_loopback, parse_address
 
     advertised = loaded.settings.metrics.advertise
     if advertised:

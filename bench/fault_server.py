@@ -14,7 +14,7 @@ from exporters.background import Background
 from exporters.build import source
 from exporters.collector import Collector, Host
 from exporters.registry import Registry, Source
-from exporters.server import listening
+from exporters.serving.server import listening
 from exporters.settings import Settings
 from exporters.system import filesystem
 from exporters.system.tree import Tree

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from exporters.collector import Host
 from exporters.registry import Registry, Source
+from exporters.serving.web import DISABLE_EXPORTER_METRICS
 from exporters.table import TABLE, Row, wanted
-from exporters.web import DISABLE_EXPORTER_METRICS
 
 _OWN_PROCESS = "process"
 

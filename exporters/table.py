@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from exporters import web
 from exporters.collector import Collector, Host
 from exporters.errors import SettingError
+from exporters.serving import web
 from exporters.settings import Setting, Settings, switch
 
 DEADLINE_SECONDS = 2.0

@@ -8,11 +8,11 @@ from exporters.ai.families import Bounds, Teller, merged
 from exporters.ai.fetch import Fetch, address
 from exporters.ai.readings import Reading
 from exporters.background import Background
+from exporters.clients.tls import Trust
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, NoDataError, SettingError
 from exporters.samples import Family
 from exporters.settings import duration, file_path, switch, texts, whole
-from exporters.tls_client import Trust
 
 _READERS: dict[str, Callable[[Fetch], Reading]] = {
     "ollama": ollama.read,

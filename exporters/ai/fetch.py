@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from exporters.clients.https import Address, Connection, NotEncryptedError, TooLargeError, parse_url
+from exporters.clients.tls import Trust
+from exporters.clients.token_file import read_secret
 from exporters.errors import ExporterError, SettingError, SourceError
-from exporters.https_client import Address, Connection, NotEncryptedError, TooLargeError, parse_url
-from exporters.tls_client import Trust
-from exporters.token_file import read_secret
 
 MOST_BYTES = 8 << 20
 _PORTS = {"http": 80, "https": 443}

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+from exporters.clients.tls import Deadline, connect, handshake
 from exporters.system.certificates import Endpoint, Found, Reason, answer
-from exporters.tls_client import Deadline, connect, handshake
 
 DEADLINE_SECONDS = 5.0
 

@@ -8,7 +8,7 @@ import http.client
 import json
 from collections.abc import Callable, Sequence
 
-from exporters.https_client import Connection, Reply, TooLargeError
+from exporters.clients.https import Connection, Reply, TooLargeError
 from exporters.vm.errors import NodeDownError, ProxmoxError, UnreachableError, refusal
 
 MOST_BYTES = 16 << 20

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from exporters.allocation import give_back_large_blocks
 from exporters.background import Background
+from exporters.clients.https import Connection
+from exporters.clients.tls import Trust
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, SettingError
-from exporters.https_client import Connection
-from exporters.tls_client import Trust
 from exporters.vm.api import KEPT_SECONDS, Api
 from exporters.vm.metrics import NAMES
 from exporters.vm.options import (

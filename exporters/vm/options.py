@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from exporters.clients.https import Address, parse_url
+from exporters.clients.tls import parse_fingerprint
 from exporters.errors import SettingError
-from exporters.https_client import Address, parse_url
 from exporters.settings import Setting, duration, file_path, text, texts
-from exporters.tls_client import parse_fingerprint
 
 DEFAULT_URL = "https://localhost:8006"
 SCOPES = ("cluster", "node")

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from exporters.clients.token_file import read_secret
 from exporters.errors import SourceError
-from exporters.token_file import read_secret
 from exporters.vm.errors import ProxmoxError
 
 # PVE::AccessControl: user@realm!tokenid, and the secret is a UUID; nothing here may end a header field.

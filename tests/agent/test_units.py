@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporters.connection import MOST_CONNECTIONS
+from exporters.serving.connection import MOST_CONNECTIONS
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 NAMES = ("steward-agent.service", "steward-executor.service", "steward-executor.socket")

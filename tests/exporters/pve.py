@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exporters.build import registry
+from exporters.clients.https import Connection
+from exporters.clients.tls import Trust
 from exporters.collector import Host
-from exporters.https_client import Connection
 from exporters.settings import Settings
 from exporters.system.tree import Tree
 from exporters.table import TABLE
-from exporters.tls_client import Trust
 from exporters.vm.api import KEPT_SECONDS, Api
 from exporters.vm.options import node_address
 from exporters.vm.reader import Reader

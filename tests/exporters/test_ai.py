@@ -14,11 +14,11 @@ from exporters.ai.build import build
 from exporters.ai.families import Bounds, Teller, merged
 from exporters.ai.fetch import Fetch, FetchError, address
 from exporters.ai.readings import Histogram, Model, Person, Reading, Use
+from exporters.clients.tls import Trust
 from exporters.collector import Host
 from exporters.errors import ExporterError, NoDataError, SettingError, SourceError
 from exporters.settings import Settings
 from exporters.text import Renderer
-from exporters.tls_client import Trust
 from lab.processes import free_port
 from lab.tls import Authority
 from tests.exporters.exposition import parse

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.http import Malformed, answer_head, parse_head
+from exporters.serving.http import Malformed, answer_head, parse_head
 
 HOST = b"\r\nHost: localhost:9095"
 

@@ -4,8 +4,8 @@ import http.client
 
 import pytest
 
-from exporters.https_client import Connection, TooLargeError, parse_url
-from exporters.tls_client import Deadline, Trust, parse_fingerprint
+from exporters.clients.https import Connection, TooLargeError, parse_url
+from exporters.clients.tls import Deadline, Trust, parse_fingerprint
 from lab.tls import Authority
 from tests.exporters.model_servers import Behaviour, serving
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters import packing
-from exporters.negotiation import accepts_gzip, wanted_format
 from exporters.reading import Packer
+from exporters.serving.negotiation import accepts_gzip, wanted_format
 from exporters.text import Format
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from exporters.passwords import Passwords, TooManyGuessesError, find_bcrypt
+from exporters.serving.passwords import Passwords, TooManyGuessesError, find_bcrypt
 
 HASH = "$2b$04$abcdefghijklmnopqrstuua.3R.XuKf05mz.zqW7/BDQH00EPr62G"
 USERS = {"alice": HASH}

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from exporters.collector import Collector
 from exporters.errors import ExporterError, ListenError
-from exporters.http import LONGEST_HEAD_BYTES
 from exporters.registry import Registry, Source
 from exporters.samples import Family, Kind, Metric
-from exporters.server import is_loopback, listening, parse_address
-from exporters.web import Options
+from exporters.serving.http import LONGEST_HEAD_BYTES
+from exporters.serving.server import is_loopback, listening, parse_address
+from exporters.serving.web import Options
 
 ONE = Metric("test_one", Kind.GAUGE, "One.")
 TWO = Metric("test_two", Kind.GAUGE, "Two.")

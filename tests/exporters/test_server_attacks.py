@@ -9,14 +9,14 @@ import socket
 import pytest
 
 from exporters.collector import Collector
-from exporters.connection import MOST_CONNECTIONS
 from exporters.errors import ListenError, SettingError
-from exporters.local_names import is_at_home
 from exporters.registry import Registry, Source
 from exporters.samples import Kind, Metric
-from exporters.server import listening, parse_address
+from exporters.serving.connection import MOST_CONNECTIONS
+from exporters.serving.local_names import is_at_home
+from exporters.serving.server import listening, parse_address
+from exporters.serving.web import Options, options
 from exporters.settings import Settings
-from exporters.web import Options, options
 
 ONE = Metric("test_one", Kind.GAUGE, "One.")
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exporters.clients.https import Connection
+from exporters.clients.tls import Trust
 from exporters.collector import Host
 from exporters.errors import ExporterError, SettingError
-from exporters.https_client import Connection
 from exporters.settings import Settings, text
 from exporters.system.tree import Tree
-from exporters.tls_client import Trust
 from exporters.vm.api import KEPT_SECONDS, Api
 from exporters.vm.build import build
 from exporters.vm.errors import DeniedError, NodeDownError, ProxmoxError, UnreachableError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.web_config import ClientAuth, Tls, WebConfig, WebConfigError, parse
+from exporters.serving.web_config import ClientAuth, Tls, WebConfig, WebConfigError, parse
 
 PATH = Path("/etc/steward/web.yml")
 HASH = "$2y$10$qRTBuFoULoYNA7AQ/F3ck.trZBPyjV64.oA4ZsSBCIWvXuvQlQTuu"

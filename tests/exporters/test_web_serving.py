@@ -13,14 +13,14 @@ import pytest
 
 from exporters.collector import Collector, Host
 from exporters.errors import ExporterError, ListenError, NoDataError
-from exporters.passwords import find_bcrypt
 from exporters.registry import Registry, Source
 from exporters.samples import Kind, Metric
-from exporters.server import listening, parse_address
+from exporters.serving.passwords import find_bcrypt
+from exporters.serving.server import listening, parse_address
+from exporters.serving.web import Options
+from exporters.serving.web_config import WebConfigError
 from exporters.settings import Settings
 from exporters.system.tree import Tree
-from exporters.web import Options
-from exporters.web_config import WebConfigError
 from tests.exporters.certificates import Authority
 
 ONE = Metric("test_one_total", Kind.COUNTER, "One.")

@@ -15,8 +15,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from exporters.clients.tls import Deadline, Trust, connect
 from exporters.errors import ExporterError
-from exporters.tls_client import Deadline, Trust, connect
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

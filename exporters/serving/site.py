@@ -7,17 +7,17 @@ from math import inf
 from time import monotonic
 
 from exporters.collector import Host
-from exporters.documents import PATHS, Documents
 from exporters.errors import BusyError, ExporterError, UnknownCollectorError
-from exporters.http import Answer, Request, plain
-from exporters.landing import page
-from exporters.local_names import is_at_home
-from exporters.negotiation import accepts_gzip, wanted_format
-from exporters.passwords import Passwords, TooManyGuessesError, find_bcrypt
 from exporters.registry import BUDGET_SECONDS, Registry
-from exporters.web import Options
-from exporters.web_config import WebConfig
-from exporters.web_reload import Watched
+from exporters.serving.documents import PATHS, Documents
+from exporters.serving.http import Answer, Request, plain
+from exporters.serving.landing import page
+from exporters.serving.local_names import is_at_home
+from exporters.serving.negotiation import accepts_gzip, wanted_format
+from exporters.serving.passwords import Passwords, TooManyGuessesError, find_bcrypt
+from exporters.serving.web import Options
+from exporters.serving.web_config import WebConfig
+from exporters.serving.web_reload import Watched
 
 _TIMEOUT_OFFSET_SECONDS = 0.5
 """What is left of Prometheus' patience for the way there and back, as other exporters have it."""

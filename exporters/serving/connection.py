@@ -11,7 +11,7 @@ from collections import Counter
 from ipaddress import IPv6Address, ip_network
 from typing import cast
 
-from exporters.http import (
+from exporters.serving.http import (
     HEAD_END,
     LONGEST_HEAD_BYTES,
     Answer,
@@ -21,8 +21,8 @@ from exporters.http import (
     parse_head,
     plain,
 )
-from exporters.site import Site
-from exporters.web_reload import Watched, is_allowed
+from exporters.serving.site import Site
+from exporters.serving.web_reload import Watched, is_allowed
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Serves a registry over HTTP: metrics, JSON, health, a page for people; on loopback unless told otherwise.
 
-Built on an asyncio protocol and exporters/http.py: serving a scrape then costs a tenth of what an HTTP
-framework takes, and what a scrape costs is what this product is compared by.
+Built on an asyncio protocol and exporters/serving/http.py: serving a scrape then costs a tenth of what an
+HTTP framework takes, and what a scrape costs is what this product is compared by.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from exporters.collector import Host
-from exporters.connection import MOST_CONNECTIONS, Connections
 from exporters.errors import ExporterError, ListenError
-from exporters.passwords import find_bcrypt
 from exporters.registry import Registry
-from exporters.site import Site
-from exporters.web import Options
-from exporters.web_reload import Watched
+from exporters.serving.connection import MOST_CONNECTIONS, Connections
+from exporters.serving.passwords import find_bcrypt
+from exporters.serving.site import Site
+from exporters.serving.web import Options
+from exporters.serving.web_reload import Watched
 
 _MOST_FILES = 4096
 

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from exporters.web_config import ClientAuth, Tls, WebConfig, WebConfigError, parse
+from exporters.serving.web_config import ClientAuth, Tls, WebConfig, WebConfigError, parse
 
 __all__ = ["Watched", "is_allowed", "tls_context"]
 

@@ -147,15 +147,15 @@ def test_a_process_killed_in_the_middle_is_converged_by_the_next(stage, steward)
     assert "nothing to do" in steward("plan", "policies", code=0)
 
 
-@pytest.mark.parametrize(
-    ("holder", "gone"),
-    {
-        "a dead process here": ("steward apply by jo@here (process 4194304)", True),
-        "we ourselves": (f"steward apply by jo@here (process {os.getpid()})", False),
-        "a dead process elsewhere": ("steward apply by jo@there (process 4194304)", False),
-        "the service": ("steward serve on here", False),
-    }.values(),
-)
+HOLDERS = {
+    "a dead process here": ("steward apply by jo@here (process 4194304)", True),
+    "we ourselves": (f"steward apply by jo@here (process {os.getpid()})", False),
+    "a dead process elsewhere": ("steward apply by jo@there (process 4194304)", False),
+    "the service": ("steward serve on here", False),
+}
+
+
+@pytest.mark.parametrize(("holder", "gone"), HOLDERS.values(), ids=HOLDERS)
 def test_only_a_dead_process_of_this_host_is_gone(holder, gone):
     assert is_gone(holder, "here") is gone
 
